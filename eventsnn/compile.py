@@ -1,0 +1,257 @@
+"""The one place that says how kernels are compiled, cached and kept fresh.
+
+A kernel is a plain Python function: a loop that names hooks (`step`, `wake`, ...) as globals. `specialise` clones the
+loop's code with a model's hooks as globals, compiles the clone, and caches the machine code in a folder named by a
+digest of *all* code and constants it reaches. So hooks are inlined, the next process reuses the code, an edited model
+is never served from an old cache, and a model in a user's file or notebook is treated like one of the package.
+
+Nothing compiles at import. Under ``NUMBA_DISABLE_JIT=1`` the very same functions run as plain Python.
+"""
+
+import builtins
+import functools
+import hashlib
+import importlib.metadata
+import os
+import sys
+import threading
+import time
+import types
+import warnings
+from pathlib import Path
+
+from eventsnn.errors import ModelError
+
+seconds_compiling = 0.0  # wall time that specialised kernels spent compiling or loading in this process
+_lock = threading.RLock()
+_NUMBERS = (bool, int, float, complex, str, bytes, type(None))
+
+
+def jit_enabled():
+    """Tell whether kernels are compiled (False under ``NUMBA_DISABLE_JIT=1``)."""
+    return os.environ.get("NUMBA_DISABLE_JIT", "0") in ("", "0")
+
+
+def cache_folder():
+    """Return the folder of compiled kernels: ``EVENTSNN_CACHE`` or ``~/.cache/eventsnn/kernels``."""
+    named = os.environ.get("EVENTSNN_CACHE")
+    return Path(named) if named else Path.home() / ".cache" / "eventsnn" / "kernels"
+
+
+def lowered(build):
+    """Mark a plain function whose compiled form is an intrinsic.
+
+    Parameters
+    ----------
+    build : callable
+        Without arguments; imports numba and returns the intrinsic. The plain function is its readable twin and runs
+        when the JIT is off. What the intrinsic emits must follow from the plain function's file: the digest of that
+        function stands for both.
+    """
+
+    def mark(function):
+        function.build_lowered = functools.cache(build)
+        return function
+
+    return mark
+
+
+def specialise(loop, **names):
+    """Compile `loop` with `names` in place of its globals.
+
+    Parameters
+    ----------
+    loop : function
+        A plain Python function over arrays and scalars.
+    **names : function or number
+        Hooks and constants the loop refers to as globals.
+
+    Returns
+    -------
+    callable
+        Compiles at its first call for each set of argument types (or loads from the cache), then runs at full speed
+        and releases the GIL.
+
+    Raises
+    ------
+    ModelError
+        When the code reaches a global that is neither a function, a number, a string nor a module: such a value
+        could change without the cache noticing.
+    """
+    asked = (loop, tuple(sorted(names.items(), key=lambda item: item[0])))  # the very same objects: no need to look again
+    kernel = _asked.get(asked)
+    if kernel is None:
+        key = digest(loop, names)
+        with _lock:
+            if key not in _specialised:
+                _specialised[key] = _build(loop, names, key)
+            kernel = _asked[asked] = _specialised[key]
+    return kernel
+
+
+_asked, _specialised = {}, {}
+
+
+def _build(loop, names, key):
+    if not jit_enabled():
+        done = {}
+        plain = {n: _plain(f, names, done) if isinstance(f, types.FunctionType) else f for n, f in names.items()}
+        return _Quiet(_clone(loop, {**_plain_helpers(loop, names, done), **plain}))
+    done = {}
+    hooks = {n: _compiled(f, names, done) if isinstance(f, types.FunctionType) else f for n, f in names.items()}
+    helpers = {n: _compiled(h, names, done) for n, h in _functions_named(loop) if n not in names}
+    return _Timed(_jit(_clone(loop, {**helpers, **hooks}), key))
+
+
+def _jit(function, key):
+    import numba
+
+    options = {"error_model": "numpy", "nogil": True}
+    folder = cache_folder() / key
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        warnings.warn(f"compiled kernels cannot be kept in {cache_folder()}: set EVENTSNN_CACHE to a folder that can "
+                      "be written", RuntimeWarning, stacklevel=2)
+        return numba.njit(**options)(function)
+    previous = numba.config.CACHE_DIR  # read by numba while njit() runs; global, hence the lock around us
+    numba.config.CACHE_DIR = str(folder)
+    try:
+        return numba.njit(cache=True, **options)(function)
+    finally:
+        numba.config.CACHE_DIR = previous
+
+
+class _Timed:
+    """A compiled kernel that adds the time of every call that compiles (or loads) to `seconds_compiling`."""
+
+    def __init__(self, dispatcher):
+        self.dispatcher = dispatcher
+        self.known = 0
+
+    def __call__(self, *arguments):
+        global seconds_compiling
+        start = time.perf_counter()
+        result = self.dispatcher(*arguments)
+        known = len(self.dispatcher.overloads)
+        if known != self.known:
+            self.known = known
+            seconds_compiling += time.perf_counter() - start
+        return result
+
+
+class _Quiet:
+    """A plain kernel (JIT off): integer wrap-around and 1/0 behave as in compiled code, without warnings."""
+
+    def __init__(self, function):
+        self.function = function
+
+    def __call__(self, *arguments):
+        import numpy as np
+
+        with np.errstate(all="ignore"):
+            return self.function(*arguments)
+
+
+def _clone(function, names):
+    clone = types.FunctionType(function.__code__, {**function.__globals__, **names}, function.__name__,
+                               function.__defaults__, function.__closure__)
+    # a function of a notebook or a user's file would write a cache that cannot be loaded again: ours can be imported
+    clone.__module__, clone.__qualname__ = __name__, function.__name__
+    return clone
+
+
+def _functions_named(function):
+    for name in function.__code__.co_names:
+        value = function.__globals__.get(name)
+        if isinstance(value, types.FunctionType):
+            yield name, value
+
+
+def _compiled(function, names, done):
+    if function not in done:
+        if hasattr(function, "build_lowered"):
+            done[function] = function.build_lowered()
+            return done[function]
+        import numba
+
+        helpers = {n: _compiled(h, names, done) for n, h in _functions_named(function) if n not in names}
+        hooks = {n: _compiled(v, names, done) if isinstance(v, types.FunctionType) else v
+                 for n, v in names.items() if n in function.__code__.co_names and v is not function}
+        done[function] = numba.njit(error_model="numpy", forceinline=True)(_clone(function, {**helpers, **hooks}))
+    return done[function]
+
+
+def _plain_helpers(function, names, done):
+    return {n: _plain(h, names, done) for n, h in _functions_named(function) if n not in names}
+
+
+def _plain(function, names, done):
+    if function not in done:
+        hooks = {n: _plain(v, names, done) if isinstance(v, types.FunctionType) else v
+                 for n, v in names.items() if n in function.__code__.co_names and v is not function}
+        done[function] = _clone(function, {**_plain_helpers(function, names, done), **hooks})
+    return done[function]
+
+
+def digest(loop, names):
+    """Return a hexadecimal digest of all code and constants that `loop` reaches with `names` as globals."""
+    walk = _Walk(names)
+    walk.function(loop)
+    for name in sorted(names):
+        walk.add(name)
+        walk.value(name, names[name], loop)
+    walk.add(sys.version, importlib.metadata.version("numba"), importlib.metadata.version("numpy"))
+    return walk.hash.hexdigest()[:24]
+
+
+class _Walk:
+    def __init__(self, names):
+        self.names, self.seen, self.hash = names, {}, hashlib.sha256()
+
+    def add(self, *texts):
+        for text in texts:
+            self.hash.update(f"{text}\0".encode())
+
+    def function(self, function):
+        if function in self.seen:
+            return self.add("again", self.seen[function])
+        self.seen[function] = len(self.seen)
+        self.value("defaults", function.__defaults__, function)
+        self.value("closure", tuple(c.cell_contents for c in function.__closure__ or ()), function)
+        self.code(function.__code__, function)
+
+    def code(self, code, function):
+        self.add(code.co_code.hex(), code.co_names, code.co_varnames)
+        for constant in code.co_consts:
+            if isinstance(constant, types.CodeType):
+                self.code(constant, function)
+            else:
+                self.value("const", constant, function)
+        for name in code.co_names:
+            if name in self.names:
+                self.add("hook", name)
+            elif name in function.__globals__:
+                self.value(name, function.__globals__[name], function)
+
+    def value(self, name, value, function):
+        if isinstance(value, types.FunctionType):
+            self.function(value)
+        elif isinstance(value, _NUMBERS):
+            self.add(type(value).__name__, repr(value))
+        elif isinstance(value, tuple):
+            for item in value:
+                self.value(name, item, function)
+        elif isinstance(value, frozenset):
+            self.add(*sorted(map(repr, value)))
+        elif isinstance(value, types.ModuleType) and value.__name__ in ("numpy", "math"):
+            self.add(value.__name__)
+        elif getattr(builtins, name, None) is value or getattr(value, "__module__", "") in ("math", "numpy"):
+            self.add("builtin", name)
+        elif isinstance(value, type) and value.__module__ in ("builtins", "numpy"):
+            self.add("type", value.__name__)
+        else:
+            raise ModelError(
+                f"{function.__qualname__} ({function.__code__.co_filename}): the name '{name}' is a "
+                f"{type(value).__name__}; compiled code may use functions, numbers, strings, tuples of these, numpy "
+                "and math. Pass it as a parameter of the model instead")

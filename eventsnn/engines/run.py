@@ -1,0 +1,231 @@
+"""Run a network on rasters and drives: choose the engine, spread samples over threads, collect what is asked for."""
+
+import itertools
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from eventsnn import compile as compiling
+from eventsnn.engines.collect import collect, gated_part, grid_part
+from eventsnn.engines.feed import check_inputs, gated_rows, grid_rows
+from eventsnn.engines.gated import GatedRun
+from eventsnn.engines.grid import GridRun
+from eventsnn.engines.plan import make_plan
+from eventsnn.errors import NetworkError, RunError, did_you_mean
+from eventsnn.network import Network, Population
+
+ENGINES = ("event", "stepped", "analytic", "auto")
+SCHEDULES = ("streamed", "interleaved")
+GATED_BUDGET = 2**20  # bytes of cells of the largest population per call
+
+
+@dataclass
+class RunResult:
+    """What a run gives.
+
+    Attributes
+    ----------
+    rasters : dict
+        Name of a recorded node -> SpikeRaster of all samples; silent populations are there too.
+    readout : ndarray or None
+        (n_samples, n) in float64: membrane, summed amplitude, or time of the first spike (ms, inf where silent).
+    prediction : ndarray or None
+        (n_samples,) index of the winner; among equals the lowest id.
+    latency : ndarray or None
+        (n_samples,) ms until the answer stands.
+    states : dict
+        Name of a population -> {variable: (n_samples, n)} at the end, for those named in `record_state`.
+    counters : dict
+        spikes (of populations), synaptic_events, neuron_updates, queue_pushes, queue_pops, instants; the sum over samples.
+    per_population : dict
+        Name -> {"neurons", "spikes", "updates"}.
+    engine, engine_reason : str
+        What ran, and why it was chosen.
+    seconds, compile_seconds : float
+        Wall time without and of compilation.
+    """
+
+    rasters: dict = field(default_factory=dict)
+    readout: np.ndarray | None = None
+    prediction: np.ndarray | None = None
+    latency: np.ndarray | None = None
+    states: dict = field(default_factory=dict)
+    counters: dict = field(default_factory=dict)
+    per_population: dict = field(default_factory=dict)
+    engine: str = "event"
+    engine_reason: str = "asked for"
+    seconds: float = 0.0
+    compile_seconds: float = 0.0
+
+
+def run(network, inputs, *, duration=None, engine="event", schedule="streamed", threads=1, seed=0, record=None,
+        record_state=(), slab=None, progress=None):
+    """Run a network.
+
+    Parameters
+    ----------
+    network : Network
+    inputs : dict
+        Name of each input -> SpikeRaster or Drive; all with the same number of samples.
+    duration : number, optional
+        Steps (grid clock); by default that of the input rasters. Gated networks end when their last window has.
+    engine : {"event", "stepped", "analytic", "auto"}
+        ``stepped`` is the time-stepped twin with the same spikes; ``analytic`` the closed form of gated networks, equal
+        to rounding; ``auto`` measures the density of the first sample and says what it chose.
+    schedule : {"streamed", "interleaved"}
+        Layer after layer, or all layers slab by slab; the same result.
+    threads : int
+        Samples are spread over that many threads; the same result.
+    seed : int
+        Kept with the result; encoders and networks draw their random numbers, engines draw none.
+    record : iterable of str, optional
+        Nodes whose rasters are kept; None: all.
+    record_state : iterable of str
+        Populations whose final state is kept.
+    slab : int, optional
+        Instants handled at a time (grid clock).
+    progress : callable, optional
+        Called with (samples done, samples in all).
+
+    Returns
+    -------
+    RunResult
+
+    Raises
+    ------
+    NetworkError
+        If inputs, engine or names do not fit the network.
+    RunError
+        If early spikes are refused, or numbers are no longer finite.
+    """
+    _check_choices(network, engine, schedule, threads, record, record_state, slab)
+    samples = check_inputs(network, inputs)
+    before, start = compiling.seconds_compiling, time.perf_counter()
+    plan = make_plan(network)
+    engine, reason = _choose(plan, inputs, duration, engine, samples)
+    record = list(plan.nodes) if record is None else [n for n in plan.nodes if n in set(record)]
+    job = _Job(plan, inputs, duration, engine, schedule, slab, record, tuple(record_state), progress, samples)
+    if engine == "analytic":
+        from eventsnn.engines.analytic import run_analytic
+
+        result = run_analytic(job, RunResult())
+    else:
+        result = collect(job, _spread(job, threads), RunResult())
+    result.engine, result.engine_reason = engine, reason
+    result.compile_seconds = compiling.seconds_compiling - before
+    result.seconds = time.perf_counter() - start - result.compile_seconds
+    _check_finite(result)
+    return result
+
+
+def _check_choices(network, engine, schedule, threads, record, record_state, slab):
+    if not isinstance(network, Network):
+        raise NetworkError(f"run needs a Network, got {type(network).__name__}")
+    for name, value, allowed in (("engine", engine, ENGINES), ("schedule", schedule, SCHEDULES)):
+        if value not in allowed:
+            raise NetworkError(f"{name}: must be one of {', '.join(allowed)}, got {value!r}{did_you_mean(value, allowed)}")
+    for name, value in (("threads", threads), ("slab", slab)):
+        if value is not None and (not isinstance(value, int | np.integer) or value < 1):
+            raise NetworkError(f"{name}: must be a whole number >= 1, got {value!r}")
+    for name in (*(record or ()), *record_state):
+        if name not in network.nodes:
+            raise NetworkError(f"record: unknown node {name!r}, allowed {', '.join(network.nodes)}"
+                               f"{did_you_mean(name, network.nodes)}")
+    for name in record_state:
+        if not isinstance(network.nodes[name], Population):
+            raise NetworkError(f"record_state: {name!r} has no state")
+    if engine == "analytic" and network.clock == "grid":
+        raise NetworkError("engine: 'analytic' needs gated populations (a closed form); use event or stepped on the grid clock")
+
+
+def _choose(plan, inputs, duration, engine, samples):
+    """Return (engine, why)."""
+    if engine != "auto":
+        return engine, "asked for"
+    probe = _Job(plan, inputs, duration, "event", "streamed", None, [], (), None, min(samples, 1))
+    counters = collect(probe, _spread(probe, 1), RunResult()).counters
+    instants = counters["instants"] if plan.network.clock == "grid" else 1  # each window opens once
+    density = counters["synaptic_events"] / max(1, plan.dense_events * instants)
+    where = f"the first sample reaches {density:.1%} of the synapses in an instant"
+    if density < 0.5:
+        return "event", where
+    return ("analytic" if plan.network.clock == "continuous" else "stepped"), where
+
+
+@dataclass
+class _Job:
+    plan: object
+    inputs: dict
+    duration: object
+    engine: str
+    schedule: str
+    slab: int | None
+    record: list
+    record_state: tuple
+    progress: object
+    samples: int
+    stopped: bool = False
+    done: int = 0
+    lock: object = field(default_factory=threading.Lock)
+
+    def advance(self, count):
+        """Count finished samples."""
+        with self.lock:
+            self.done += count
+            if self.progress is not None:
+                self.progress(self.done, self.samples)
+
+
+def _spread(job, threads):
+    """Return the parts of all workers, in the order of samples."""
+    work = _work_gated if job.plan.network.clock == "continuous" else _work_grid
+    edges = np.linspace(0, job.samples, min(threads, max(job.samples, 1)) + 1).astype(int).tolist()
+    spans = list(itertools.pairwise(edges))
+    if len(spans) == 1:
+        return work(job, *spans[0])
+    with ThreadPoolExecutor(len(spans)) as pool:
+        futures = [pool.submit(work, job, *span) for span in spans]
+        try:
+            return [part for future in futures for part in future.result()]
+        except BaseException:
+            job.stopped = True  # the other workers look at it between slabs
+            raise
+
+
+def _work_grid(job, first, last):
+    steps, feed = grid_rows(job.plan, job.inputs, job.duration)
+    worker = GridRun(job.plan, steps, everything=job.engine == "stepped", interleaved=job.schedule == "interleaved",
+                     slab=job.slab)
+    parts = []
+    for sample in range(first, last):
+        before = {n: s.counters.copy() for n, s in worker.populations.items()}
+        worker.counters.update(synaptic_events=0, instants=steps)
+        lists = worker.run(feed(sample), stop=lambda: job.stopped)
+        parts.append(grid_part(job, worker, lists, before, steps))
+        job.advance(1)
+    return parts
+
+
+def _work_gated(job, first, last):
+    widest = max([1, *(n.units * n.ports * n.padded * n.dtype.itemsize for n in job.plan.nodes.values() if n.links)])
+    chunk = int(min(max(1, GATED_BUDGET // widest), max(1, last - first)))
+    worker, parts = GatedRun(job.plan, chunk, everything=job.engine == "stepped"), []
+    for begin in range(first, last, chunk):
+        if job.stopped:
+            break
+        count = min(chunk, last - begin)
+        worker.counters = dict.fromkeys(worker.counters, 0)
+        worker.updates = dict.fromkeys(worker.updates, 0)
+        lists = worker.run(gated_rows(job.plan, job.inputs, begin, begin + count), count)
+        parts.append(gated_part(job, worker, lists, count))
+        job.advance(count)
+    return parts
+
+
+def _check_finite(result):
+    if result.readout is not None and np.isnan(result.readout).any():
+        sample = int(np.argwhere(np.isnan(result.readout))[0, 0])
+        raise RunError(f"sample {sample}: the readout is not a number; weights or inputs are too large for the dtype")

@@ -1,0 +1,111 @@
+"""Growing lists of spikes, sorted by (row, id), with offsets per row and per unit.
+
+A row is an instant of one sample (grid clock) or a whole sample (gated networks).
+"""
+
+import numpy as np
+
+from eventsnn.compile import specialise
+from eventsnn.engines.bits import append_places
+
+SLACK = 16  # entries that may be read behind the end of a list
+
+
+class SpikeList:
+    """The spikes that a node emits in a run.
+
+    Parameters
+    ----------
+    node : NodePlan
+    rows : int
+        Instants, or samples.
+    capacity : int
+        Room for that many spikes at first.
+    timed : bool
+        Whether every spike has a time of its own (continuous clock).
+    """
+
+    def __init__(self, node, rows, capacity, *, timed=False):
+        self.units, self.lanes = node.units, node.lanes
+        self.unit_amplitude = node.unit_amplitude
+        self.ids = np.empty(capacity + SLACK, np.int32)
+        self.amps = np.empty(capacity + SLACK if node.stores_amplitudes else 1, node.dtype)
+        self.times = np.empty(capacity + SLACK if timed else 1, np.float64)
+        self.row_ptr = np.zeros(rows + 1, np.int64)
+        self.unit_ptr = np.zeros(rows * node.units + 1 if node.wants_units else 1, np.int32)
+        self.n = 0
+
+    @property
+    def out(self):
+        """The arrays that kernels fill."""
+        return self.ids, self.amps, self.row_ptr, self.unit_ptr
+
+    def reserve(self, capacity):
+        """Make room for `capacity` spikes in all."""
+        for name in ("ids", "amps", "times"):
+            old = getattr(self, name)
+            if old.size > 1 and old.size < capacity:
+                new = np.empty(capacity + SLACK, old.dtype)
+                new[:self.n] = old[:self.n]
+                setattr(self, name, new)
+
+    def fill(self, row_ptr, ids, amps, times=None):
+        """Put given spikes in, sorted by (row, id); row r owns ``row_ptr[r] : row_ptr[r + 1]``."""
+        self.n = ids.size
+        self.ids = _with_slack(ids, np.int32)
+        self.amps = _with_slack(amps, self.amps.dtype)
+        self.times = self.times if times is None else times
+        self.row_ptr = row_ptr
+        if self.unit_ptr.size > 1:
+            specialise(count_units)(self.ids, self.row_ptr, self.unit_ptr, self.units, self.lanes)
+
+    def amplitudes_as(self, dtype):
+        """Return amplitudes for a target of that dtype."""
+        return self.amps if self.amps.dtype == dtype else _with_slack(self.amps[:self.n], dtype)
+
+
+def _with_slack(values, dtype):
+    """Return a copy with SLACK zeros behind it: delivery reads in blocks of that many."""
+    copy = np.zeros(len(values) + SLACK, dtype)
+    copy[:len(values)] = values
+    return copy
+
+
+def count_units(ids, row_ptr, unit_ptr, units, lanes):
+    """Fill the offsets per (row, unit) of a sorted spike list."""
+    for r in range(row_ptr.size - 1):
+        k = row_ptr[r]
+        for unit in range(units):
+            while k < row_ptr[r + 1] and ids[k] < (unit + 1) * lanes:
+                k += 1
+            unit_ptr[r * units + unit + 1] = k
+
+
+def order_by_id(offsets, first, last, ids, times, amps, row_ptr, new_ids, new_times, new_amps, slots, words, places):
+    """Sort the spikes of samples first .. last - 1 by id; several spikes of one id stay in their order.
+
+    `words` (one bit per id, all 0) and `slots` (one per id) are scratch, `places` has room for the ids of one sample + 8.
+    """
+    n = 0
+    for sample in range(first, last):
+        a, b = offsets[sample], offsets[sample + 1]
+        repeated = False
+        for k in range(a, b):
+            word, bit = ids[k] >> 6, np.uint64(1) << np.uint64(ids[k] & 63)
+            repeated = repeated or (words[word] & bit) != 0
+            words[word] |= bit
+            slots[ids[k]] = k
+        m = 0
+        for word in range(words.size):
+            m = append_places(words[word], word * 64, places, m)
+            words[word] = 0
+        if repeated:
+            for k in a + np.argsort(ids[a:b], kind="mergesort"):
+                new_ids[n], new_times[n], new_amps[n] = ids[k], times[k], amps[k]
+                n += 1
+        else:
+            for j in range(m):
+                k = slots[places[j]]
+                new_ids[n + j], new_times[n + j], new_amps[n + j] = places[j], times[k], amps[k]
+            n += m
+        row_ptr[sample - first + 1] = n

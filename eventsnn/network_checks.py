@@ -1,0 +1,184 @@
+"""The order of a network's nodes, and every way in which its parts may not fit together."""
+
+import numpy as np
+
+from eventsnn.errors import NetworkError, did_you_mean
+
+
+def check_network(network):
+    """Raise NetworkError for the first part that does not fit."""
+    from eventsnn.network import READOUTS, Population
+
+    seen = set()
+    for node in (*network.inputs, *network.populations, *network.relays):
+        if node.name in seen:
+            raise NetworkError(f"two nodes are called {node.name!r}: names must differ")
+        seen.add(node.name)
+    if network.dt_ms is not None and not (np.isfinite(network.dt_ms) and network.dt_ms > 0):
+        raise NetworkError(f"dt_ms must be > 0 ms, got {network.dt_ms}")
+    _check_clock(network)
+    for relay in network.relays:
+        _known(network, relay.source, f"relay {relay.name}.source")
+    depths(network)  # refuses cycles without delay, relays in a ring among them
+    for relay in network.relays:
+        _refuse(f"relay {relay.name}", relay.kind.check(network.shape_of(relay.source)))
+    for projection in network.projections:
+        _check_projection(network, projection)
+    for drive in network.drives:
+        if not isinstance(_known(network, drive.target, "drive.target"), Population):
+            raise NetworkError(f"drive to {drive.target}: only populations can be driven")
+        _check_port(network.nodes[drive.target], drive.port, f"drive to {drive.target}")
+    if network.readout is not None:
+        _known(network, network.readout.population, "readout.population")
+        if network.readout.kind not in READOUTS:
+            raise NetworkError(f"readout.kind: must be one of {', '.join(READOUTS)}, got {network.readout.kind!r}"
+                               f"{did_you_mean(network.readout.kind, READOUTS)}")
+        if network.readout.kind == "membrane" and not isinstance(network.nodes[network.readout.population], Population):
+            raise NetworkError(f"readout.population: {network.readout.population!r} has no membrane")
+
+
+def _refuse(where, problem):
+    if problem:
+        raise NetworkError(f"{where}: {problem}")
+
+
+def _known(network, name, where):
+    if name not in network.nodes:
+        raise NetworkError(f"{where}: unknown node {name!r}, allowed {', '.join(network.nodes) or 'none'}"
+                           f"{did_you_mean(name, network.nodes)}")
+    return network.nodes[name]
+
+
+def _check_clock(network):
+    wanted = "grid" if network.clock == "grid" else "gated"
+    for population in network.populations:
+        if population.model.clock != wanted:
+            raise NetworkError(f"population {population.name}: model '{population.model.name}' runs on the "
+                               f"{population.model.clock} clock, this network on the {network.clock} clock "
+                               f"({'set no dt_ms' if wanted == 'grid' else 'give dt_ms'} to change it)")
+    if wanted == "gated":
+        if network.drives:
+            raise NetworkError("drives need the grid clock: on the continuous clock use the model's bias")
+        for relay in network.relays:
+            if relay.kind.kind == "gated_max":
+                raise NetworkError(f"relay {relay.name}: a max pool gated by counters needs the grid clock; the earliest "
+                                   "spike is the largest value here: use EarliestPool")
+
+
+def _check_port(population, port, where):
+    if port not in population.model.ports:
+        raise NetworkError(f"{where}: model '{population.model.name}' has no port {port!r}, allowed "
+                           f"{', '.join(population.model.ports)}{did_you_mean(port, population.model.ports)}")
+
+
+def _check_projection(network, projection):
+    from eventsnn.network import Population
+
+    source = _known(network, projection.source, f"{projection.label}: source")
+    target = _known(network, projection.target, f"{projection.label}: target")
+    if not isinstance(target, Population):
+        raise NetworkError(f"{projection.label}: only populations can be the target of a projection")
+    _check_port(target, projection.port, projection.label)
+    _refuse(projection.label, projection.synapses.check(network.shape_of(projection.source), target.shape))
+    weights = projection.synapses.weights
+    if not np.issubdtype(weights.dtype, np.number) or np.iscomplexobj(weights):
+        raise NetworkError(f"{projection.label}: weights must be numbers, got {weights.dtype}")
+    if not np.isfinite(weights).all():
+        at = tuple(int(k) for k in np.argwhere(~np.isfinite(weights))[0])
+        raise NetworkError(f"{projection.label}: weight {at} is {weights[at]}; weights must be finite")
+    if target.dtype.startswith("int"):
+        _refuse(projection.label, _not_integer(weights, target.dtype))
+    if not isinstance(projection.delay, int | np.integer) or projection.delay < 0:
+        raise NetworkError(f"{projection.label}: delay must be a whole number of steps >= 0, got {projection.delay!r}")
+    if network.clock == "continuous":
+        if projection.delay or projection.synapses.delays is not None:
+            raise NetworkError(f"{projection.label}: gated populations take no delays (all spikes are due when the window opens)")
+        _check_windows(source, target, projection.label)
+
+
+def _not_integer(weights, dtype):
+    if (weights != np.round(weights)).any():
+        return f"weights must be whole numbers for a population of dtype {dtype}"
+    if np.abs(weights).max(initial=0) > np.iinfo(dtype).max:
+        return f"a weight of {np.abs(weights).max()} does not fit {dtype}"
+    return None
+
+
+def _check_windows(source, target, label):
+    parameters = getattr(source, "parameters", None)
+    if not isinstance(parameters, dict):
+        return
+    closes = parameters["t_open"] + parameters.get("window", 0.0)
+    if closes > target.parameters["t_open"]:
+        raise NetworkError(f"{label}: the source may fire until {closes} ms, but the target's window opens at "
+                           f"{target.parameters['t_open']} ms; it must not open before {closes} ms")
+
+
+def edges(network):
+    """Return (source, target, smallest delay, largest delay) of all projections and relays."""
+    found = [(r.source, r.name, 0, 0) for r in network.relays]
+    for projection in network.projections:
+        low = high = int(projection.delay)
+        if projection.synapses.delays is not None and projection.synapses.delays.size:
+            low, high = low + int(projection.synapses.delays.min()), high + int(projection.synapses.delays.max())
+        found.append((projection.source, projection.target, low, high))
+    return found
+
+
+def depths(network):
+    """Return node names in topological order of the connections without delay (ties: declared order).
+
+    Raises
+    ------
+    NetworkError
+        If connections without delay form a cycle; it is named.
+    """
+    names = list(network.nodes)
+    waits = {name: set() for name in names}
+    for source, target, delay, _ in edges(network):
+        if delay == 0 and source in waits and target in waits:
+            waits[target].add(source)
+    order, placed = [], set()
+    while len(order) < len(names):
+        ready = [n for n in names if n not in placed and waits[n] <= placed]
+        if not ready:
+            raise NetworkError("connections without delay form a cycle: "
+                               f"{' -> '.join(_cycle(waits, placed))}; give one of them a delay of at least 1 step")
+        order += ready
+        placed.update(ready)
+    return order
+
+
+def _cycle(waits, placed):
+    node = next(n for n in waits if n not in placed)
+    path = []
+    while node not in path:
+        path.append(node)
+        node = next(iter(waits[node] - placed))
+    return [*path[path.index(node):], node][::-1]
+
+
+def components(network):
+    """Return the strongly connected components as lists of names, sources first.
+
+    Within a component the names are in the order of `depths`.
+    """
+    order = depths(network)
+    position = {name: k for k, name in enumerate(order)}
+    reach = {name: {name} for name in order}
+    after = {name: {t for s, t, *_ in edges(network) if s == name} for name in order}
+    changed = True
+    while changed:  # transitive closure: networks have few populations
+        changed = False
+        for name in order:
+            wider = set().union(reach[name], *(reach[t] for t in after[name]))
+            changed, reach[name] = changed or wider != reach[name], wider
+    groups, done = [], set()
+    for name in order:
+        if name not in done:
+            group = [other for other in order if other in reach[name] and name in reach[other]]
+            groups.append(group)
+            done.update(group)
+    # a component comes after all components that reach it
+    groups.sort(key=lambda g: (sum(any(g[0] in reach[n] for n in other) for other in groups), position[g[0]]))
+    return groups

@@ -1,0 +1,204 @@
+"""The contract of a neuron model, and the registry of models by name.
+
+A model is one small file: a class with parameters, state variables and a few static functions. The functions are
+plain Python on arrays; `eventsnn.compile` puts them into the engine's loops. Common arguments of the functions:
+
+==========  =======================================================================================================
+`state`     ``(n_variables, lanes)`` state of the neurons that are evaluated together; row k is variable k
+`i`         which neuron (lane) to evaluate
+`inputs`    ``(n_ports, lanes)`` what arrived at each port in this instant, already summed
+`t`         the instant, an integer step
+`p`         parameters shared by the population, by name: ``p.leak``
+`maps`      ``(n_maps, lanes)`` parameters that differ from neuron to neuron; row k is map k
+==========  =======================================================================================================
+"""
+
+import importlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from eventsnn.errors import ModelError, did_you_mean
+
+NEVER = 2**62  # the instant of something that does not happen
+SILENT, SPIKE, EARLY = 0, 1, 2  # outcomes of a gated neuron's window
+
+
+@dataclass(frozen=True)
+class Param:
+    """A parameter of a model.
+
+    Parameters
+    ----------
+    name : str
+        The name users write.
+    default : float
+        Its default value.
+    doc : str
+        Meaning, unit and range, shown in messages.
+    low, high : float
+        Smallest and largest allowed value.
+    per_neuron : bool
+        Whether every neuron may have its own value (then it is a row of `maps`).
+    """
+
+    name: str
+    default: float
+    doc: str
+    low: float = -np.inf
+    high: float = np.inf
+    per_neuron: bool = False
+
+
+@dataclass(frozen=True)
+class Switch:
+    """A named choice that is fixed when the model is compiled; `step` reads it as the global `constant`."""
+
+    name: str
+    constant: str
+    default: object
+    allowed: tuple
+    doc: str = ""
+
+
+class NeuronModel:
+    """What every model declares.
+
+    Attributes
+    ----------
+    name : str
+        The name in scenario files.
+    clock : str
+        ``"grid"``, or ``"gated"``: it fires in a window that opens after all of its input has arrived.
+    variables : tuple of (str, default)
+        State variables and their initial values (overridden by a parameter ``<variable>_init`` where declared).
+    ports : tuple of str
+        Names of the input ports.
+    parameters : tuple of Param
+    maps : tuple of str or None
+        Names of the rows of `maps`, in order; None: the parameters declared `per_neuron`.
+    switches : tuple of Switch
+    unit_amplitude : bool
+        Whether every spike has amplitude 1.
+    fires : bool
+        False for populations that only integrate.
+    """
+
+    name = ""
+    clock = "grid"
+    variables = (("v", 0.0),)
+    ports = ("input",)
+    parameters = ()
+    maps = None
+    switches = ()
+    unit_amplitude = True
+    fires = True
+
+    @classmethod
+    def derive(cls, values):
+        """Return (values, constants): parameters as the kernels want them, and constants to compile in."""
+        return values, {}
+
+    @classmethod
+    def variables_of(cls, values):
+        """Return the variables that these parameters need: the first ones of `variables`, so that row numbers stand."""
+        return cls.variables
+
+    @classmethod
+    def check(cls, values):
+        """Return a sentence saying what is wrong with the parameters taken together, or None."""
+        return None
+
+
+class GridModel(NeuronModel):
+    """A model on the grid clock; the smallest model defines `step` alone.
+
+    The stepped engine calls `step` for every neuron at every instant. The event engine calls it only where something
+    arrived or where `wake` asked for it, and `skip` for the silent steps in between; both give the same bits.
+    """
+
+    @staticmethod
+    def step(state, i, inputs, t, p, maps):
+        """Everything that happens to neuron `i` in instant `t`; returns the amplitude it emits, 0 for none."""
+        return 0.0
+
+    @staticmethod
+    def wake(state, i, t, p, maps):
+        """Next instant (> t) at which a step without input could emit or change course; never late, early is a cost.
+
+        The default is always the next instant: right for any model.
+        """
+        return t + 1
+
+    IDLE = False  # True: a silent step before `wake` changes nothing, so it need not be taken
+
+
+class GatedModel(NeuronModel):
+    """A model that integrates until its window opens at `t_open` (ms) and fires at most once in it.
+
+    All deliveries are due when the window opens, in ascending source id; then `fire` is called once per neuron.
+    """
+
+    clock = "gated"
+    unit_amplitude = False
+
+    @staticmethod
+    def fire(state, i, inputs, p, maps):
+        """Return (outcome, delay, amplitude): whether it spikes, ms after the opening, and what the spike carries.
+
+        The outcome is `SILENT`, `SPIKE`, or `EARLY` (ends the run with a message). A delay below 0 counts as 0. `fire`
+        writes the potential of the opening into ``state[0, i]``, where it can be read.
+        """
+        return SILENT, inputs[0, i], inputs[0, i]
+
+
+_MODULES = {"if": "integrate_and_fire", "lif": "integrate_and_fire", "accumulator": "accumulator",
+            "ramp": "ramp", "ramp_readout": "ramp"}
+_registered = {}
+
+
+def register(model):
+    """Make a model known by its name; usable as a class decorator in a user's own file.
+
+    Parameters
+    ----------
+    model : type
+        A subclass of `GridModel` or `GatedModel`.
+
+    Returns
+    -------
+    type
+        The same class.
+
+    Raises
+    ------
+    ModelError
+        If it has no name.
+    """
+    if not (isinstance(model, type) and issubclass(model, NeuronModel) and model.name):
+        raise ModelError(f"{model!r} is not a neuron model: derive a class from GridModel or GatedModel, give it a name")
+    _registered[model.name] = model
+    return model
+
+
+def model_names():
+    """Return the names of all known models, sorted."""
+    return sorted({*_MODULES, *_registered})
+
+
+def find_model(model):
+    """Return the model class for a name (or for a class, itself).
+
+    Raises
+    ------
+    ModelError
+        If no model has that name.
+    """
+    if isinstance(model, type) and issubclass(model, NeuronModel):
+        return model
+    if model not in _registered and model in _MODULES:
+        importlib.import_module(f"eventsnn.neurons.{_MODULES[model]}")
+    if model not in _registered:
+        raise ModelError(f"model: unknown neuron model {model!r}, allowed {', '.join(model_names())}"
+                         f"{did_you_mean(model, model_names())}")
+    return _registered[model]

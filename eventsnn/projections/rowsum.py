@@ -1,0 +1,201 @@
+"""The innermost loop of delivery: add weight rows to the cells of contiguous targets, in order, in registers.
+
+For each target the additions happen one after another in the order of `rows`; vectorisation is across targets, so
+every form (this one, the plain twin below, a scalar loop) gives the same bits. No fused multiply-add is formed: the
+product of weight and amplitude is rounded before it is added.
+"""
+
+import numpy as np
+
+from eventsnn.compile import lowered
+
+LANE = 16  # targets are padded to a multiple of this
+
+
+def _build(weighted):
+    """Return the intrinsic: blocks of up to 256 targets are held in vector registers over all rows."""
+    import llvmlite.binding
+    import llvmlite.ir as ir
+    from numba.core import types
+    from numba.extending import intrinsic
+
+    wide = "avx512f" in {k for k, on in llvmlite.binding.get_host_cpu_features().items() if on}
+    blocks = (16, 8, 4, 2, 1) if wide else (4, 2, 1)
+
+    def emit_block(builder, count, ops, cell_type, weight_type, pointers, m):
+        """for r in rows: acc_k = acc_k + w[row][k] (* amplitude), for `count` vectors of 16 targets."""
+        cell, weights, rows, amps, stride = pointers
+        vector, weight_vector = ir.VectorType(cell_type, LANE), ir.VectorType(weight_type, LANE)
+        i64 = ir.IntType(64)
+        at = [builder.bitcast(builder.gep(cell, [i64(k * LANE)]), vector.as_pointer()) for k in range(count)]
+        first = [builder.load(a, align=1) for a in at]
+        before = builder.block
+        loop, done = builder.append_basic_block("rows"), builder.append_basic_block("rows.done")
+        builder.cbranch(builder.icmp_signed(">", m, i64(0)), loop, done)
+        builder.position_at_end(loop)
+        r = builder.phi(i64)
+        sums = [builder.phi(vector) for _ in range(count)]
+        row = builder.sext(builder.load(builder.gep(rows, [r])), i64)
+        start = builder.gep(weights, [builder.mul(row, stride)])
+        amp = ops["splat"](builder, builder.load(builder.gep(amps, [r])), vector) if weighted else None
+        new = []
+        for k in range(count):
+            w = builder.load(builder.bitcast(builder.gep(start, [i64(k * LANE)]), weight_vector.as_pointer()), align=1)
+            w = ops["widen"](builder, w, vector)
+            new.append(ops["add"](builder, sums[k], ops["mul"](builder, w, amp) if weighted else w))
+        following = builder.add(r, i64(1))
+        builder.cbranch(builder.icmp_signed("<", following, m), loop, done)
+        for phi, initial, updated in [(r, i64(0), following), *zip(sums, first, new)]:
+            phi.add_incoming(initial, before)
+            phi.add_incoming(updated, loop)
+        builder.position_at_end(done)
+        for k in range(count):
+            result = builder.phi(vector)
+            result.add_incoming(first[k], before)
+            result.add_incoming(new[k], loop)
+            at[k] = (result, at[k])
+        for result, address in at:
+            builder.store(result, address, align=1)
+
+    def operations(cell, weight):
+        real = isinstance(cell, types.Float)
+
+        def splat(builder, scalar, vector):
+            one = builder.insert_element(ir.Constant(vector, ir.Undefined), scalar, ir.IntType(32)(0))
+            mask = ir.Constant(ir.VectorType(ir.IntType(32), LANE), [0] * LANE)
+            return builder.shuffle_vector(one, ir.Constant(vector, ir.Undefined), mask)
+
+        def widen(builder, value, vector):
+            if cell == weight:
+                return value
+            return builder.sitofp(value, vector) if real else builder.sext(value, vector)
+
+        return {"splat": splat, "widen": widen,
+                "add": lambda b, x, y: b.fadd(x, y) if real else b.add(x, y),
+                "mul": lambda b, x, y: b.fmul(x, y) if real else b.mul(x, y)}
+
+    @intrinsic
+    def rowsum(typing, cells, cell0, weights, column0, stride, rows, amps, m, width):
+        signature = types.void(cells, cell0, weights, column0, stride, rows, amps, m, width)
+
+        def codegen(context, builder, sig, arguments):
+            ops = operations(sig.args[0].dtype, sig.args[2].dtype)
+            i64 = ir.IntType(64)
+
+            def data(k):
+                return context.make_array(sig.args[k])(context, builder, arguments[k]).data
+
+            def number(k):
+                return context.cast(builder, arguments[k], sig.args[k], types.int64)
+
+            cell_type = context.get_value_type(sig.args[0].dtype)
+            weight_type = context.get_value_type(sig.args[2].dtype)
+            cell = builder.gep(data(0), [number(1)])
+            weight = builder.gep(data(2), [number(3)])
+            stride, m, width = number(4), number(7), number(8)
+            column = builder.alloca(i64)
+            builder.store(i64(0), column)
+            for count in blocks:
+                test = builder.append_basic_block(f"block{count}.test")
+                body = builder.append_basic_block(f"block{count}")
+                end = builder.append_basic_block(f"block{count}.end")
+                builder.branch(test)
+                builder.position_at_end(test)
+                here = builder.load(column)
+                fits = builder.icmp_signed("<=", builder.add(here, i64(count * LANE)), width)
+                builder.cbranch(fits, body, end)
+                builder.position_at_end(body)
+                pointers = (builder.gep(cell, [here]), builder.gep(weight, [here]), data(5), data(6), stride)
+                emit_block(builder, count, ops, cell_type, weight_type, pointers, m)
+                builder.store(builder.add(here, i64(count * LANE)), column)
+                builder.branch(test)
+                builder.position_at_end(end)
+            return context.get_dummy_value()
+
+        return signature, codegen
+
+    return rowsum
+
+
+@lowered(lambda: _build(weighted=False))
+def add_rows(cells, cell0, weights, column0, stride, rows, amps, m, width):
+    """Add weight rows to contiguous cells, one rounded addition per row and target, in the order of `rows`.
+
+    Parameters
+    ----------
+    cells : ndarray
+        Flat sums; ``cells[cell0 : cell0 + width]`` is added to.
+    weights : ndarray
+        Flat weights; row r begins at ``column0 + r * stride``.
+    rows : ndarray of int32
+        The first `m` entries say which rows.
+    amps : ndarray
+        Not used here; see `add_scaled_rows`.
+    width : int
+        A multiple of 16.
+    """
+    for r in range(m):
+        start = column0 + int(rows[r]) * stride
+        cells[cell0:cell0 + width] += weights[start:start + width].astype(cells.dtype)
+
+
+@lowered(lambda: _build(weighted=True))
+def add_scaled_rows(cells, cell0, weights, column0, stride, rows, amps, m, width):
+    """Like `add_rows`, each row multiplied by the amplitude of its spike (rounded) before it is added."""
+    for r in range(m):
+        start = column0 + int(rows[r]) * stride
+        cells[cell0:cell0 + width] += np.multiply(weights[start:start + width].astype(cells.dtype), amps[r])
+
+
+def _build_copy():
+    """Return the intrinsic of `copy_plus`: whole vectors of 16, at least one, whatever the count."""
+    import llvmlite.ir as ir
+    from numba.core import types
+    from numba.extending import intrinsic
+
+    @intrinsic
+    def copy(typing, source, a, target, m, count, base):
+        signature = types.void(source, a, target, m, count, base)
+
+        def codegen(context, builder, sig, arguments):
+            i64 = ir.IntType(64)
+            element = context.get_value_type(sig.args[0].dtype)
+            vector = ir.VectorType(element, LANE)
+            numbers = [context.cast(builder, arguments[k], sig.args[k], types.int64) for k in (1, 3, 4)]
+            read = builder.gep(context.make_array(sig.args[0])(context, builder, arguments[0]).data, [numbers[0]])
+            write = builder.gep(context.make_array(sig.args[2])(context, builder, arguments[2]).data, [numbers[1]])
+            plus = None
+            if isinstance(sig.args[0].dtype, types.Integer):
+                one = context.cast(builder, arguments[5], sig.args[5], sig.args[0].dtype)
+                filled = builder.insert_element(ir.Constant(vector, ir.Undefined), one, ir.IntType(32)(0))
+                mask = ir.Constant(ir.VectorType(ir.IntType(32), LANE), [0] * LANE)
+                plus = builder.shuffle_vector(filled, ir.Constant(vector, ir.Undefined), mask)
+            before = builder.block
+            loop, done = builder.append_basic_block("copy"), builder.append_basic_block("copied")
+            builder.branch(loop)
+            builder.position_at_end(loop)
+            k = builder.phi(i64)
+            value = builder.load(builder.bitcast(builder.gep(read, [k]), vector.as_pointer()), align=1)
+            value = value if plus is None else builder.add(value, plus)
+            builder.store(value, builder.bitcast(builder.gep(write, [k]), vector.as_pointer()), align=1)
+            following = builder.add(k, i64(LANE))
+            builder.cbranch(builder.icmp_signed("<", following, numbers[2]), loop, done)
+            k.add_incoming(i64(0), before)
+            k.add_incoming(following, loop)
+            builder.position_at_end(done)
+            return context.get_dummy_value()
+
+        return signature, codegen
+
+    return copy
+
+
+@lowered(_build_copy)
+def copy_plus(source, a, target, m, count, base):
+    """Write ``source[a : a + count] + base`` to ``target[m:]``, in blocks of 16 (short loops of random length cost more).
+
+    Up to 16 elements behind the end are read and written; `base` is added to integers only.
+    """
+    whole = max(LANE, -(-count // LANE) * LANE)
+    plus = base if source.dtype.kind == "i" else 0
+    target[m:m + whole] = source[a:a + whole] + source.dtype.type(plus)
