@@ -1,0 +1,100 @@
+"""What all layers of a source network share: checked parameters, a shape rule, a forward."""
+
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+
+from eventsnn.errors import ModelError
+
+PADDINGS = ("same", "valid")
+
+
+def parameter(value, what, ndim, sizes=None):
+    """Return a read-only float array after checking rank, sizes and finiteness.
+
+    Parameters
+    ----------
+    value : array_like
+        Weights, biases or statistics; float16 becomes float32, integers become float64.
+    what : str
+        How messages name it, for example ``"layer 'conv1': weights"``.
+    ndim : int or tuple of int
+        Allowed numbers of axes.
+    sizes : tuple of int, optional
+        Required shape.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 or float64, C-contiguous, read-only.
+
+    Raises
+    ------
+    ModelError
+        If it is not numeric, has another shape, or holds NaN or infinity.
+    """
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiu":
+        raise ModelError(f"{what}: must be numbers, got dtype {array.dtype}")
+    dtype = {np.dtype("f2"): np.float32, np.dtype("f4"): np.float32}.get(array.dtype.newbyteorder("="), np.float64)
+    array = np.array(array, dtype=dtype, order="C")
+    allowed = (ndim,) if isinstance(ndim, int) else ndim
+    if array.ndim not in allowed or (sizes is not None and array.shape != sizes):
+        wanted = f"shape {sizes}" if sizes is not None else f"{' or '.join(map(str, allowed))} axes"
+        raise ModelError(f"{what}: must have {wanted}, got shape {array.shape}")
+    bad = np.flatnonzero(~np.isfinite(array))
+    if bad.size:
+        place = tuple(int(i) for i in np.unravel_index(bad[0], array.shape))
+        raise ModelError(f"{what}: must be finite, got {array[place]} at {place} ({bad.size} such values)")
+    array.setflags(write=False)
+    return array
+
+
+def same_padding(size, kernel, stride):
+    """Return (before, after) zero padding along one axis, so that the output has ceil(size / stride) positions.
+
+    Parameters
+    ----------
+    size, kernel, stride : int
+        Input extent, kernel extent and stride, all >= 1.
+
+    Returns
+    -------
+    tuple of int
+        The odd one out goes after (TensorFlow's rule; equal to PyTorch's for odd kernels and stride 1).
+    """
+    total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+    return total // 2, total - total // 2
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """Base of all layers: a name, parameters that are arrays, and options that are plain values."""
+
+    name: str = ""
+
+    ARRAYS = ()
+
+    def arrays(self):
+        """Return {field name: array} of the parameters that are present."""
+        return {key: getattr(self, key) for key in self.ARRAYS if getattr(self, key) is not None}
+
+    def options(self):
+        """Return {field name: value} of everything that is neither the name nor an array."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in (*self.ARRAYS, "name")}
+
+    def cast(self, dtype):
+        """Return the layer with its arrays in another floating dtype."""
+        return replace(self, **{key: value.astype(dtype) for key, value in self.arrays().items()})
+
+    def complain(self, problem):
+        """Raise ModelError that names this layer."""
+        raise ModelError(f"layer '{self.name}' ({type(self).__name__}): {problem}")
+
+    def out_shape(self, shape):
+        """Return the output shape of one sample for an input shape; ModelError if it does not fit."""
+        return shape
+
+    def apply(self, x):
+        """Return the layer's output for a batch ``x`` of shape (n, *shape)."""
+        return x

@@ -1,0 +1,144 @@
+"""A layer graph as a PyTorch module and back; importing this file needs PyTorch (``pip install eventsnn[ann]``)."""
+
+import numpy as np
+
+from eventsnn.ann.base import same_padding
+from eventsnn.ann.layers import AveragePool2d, BatchNorm, Conv2d, Dense, Dropout, Flatten, MaxPool2d, ReLU
+from eventsnn.errors import RunError
+
+try:
+    import torch
+    from torch import nn
+    from torch.nn import functional
+except ImportError as error:
+    raise RunError("training a source network needs PyTorch, which is an extra: pip install eventsnn[ann]") from error
+
+# Batch norm while training: new = 0.9 old + 0.1 batch, PyTorch's default.
+NORM_MOMENTUM = 0.1
+
+
+def _tensor(array, dtype):
+    return torch.tensor(np.asarray(array), dtype=dtype)
+
+
+class _Conv(nn.Module):
+    """Convolution with the graph's padding rule; weights are held as PyTorch's (c_out, c_in, ky, kx)."""
+
+    def __init__(self, layer, shape, dtype):
+        super().__init__()
+        self.weight = nn.Parameter(_tensor(layer.weights, dtype).permute(3, 2, 0, 1).contiguous())
+        self.bias = None
+        if layer.bias is not None:
+            bias = _tensor(layer.bias, dtype)
+            self.bias = nn.Parameter(bias.permute(2, 0, 1).contiguous() if bias.ndim == 3 else bias)
+        self.stride, pads = layer.stride, ((0, 0), (0, 0))
+        if layer.padding == "same":
+            pads = tuple(same_padding(shape[a], layer.weights.shape[a], layer.stride) for a in (0, 1))
+        self.symmetric = all(before == after for before, after in pads)
+        self.pads = pads
+
+    def forward(self, x):
+        (top, bottom), (left, right) = self.pads
+        bias = self.bias if self.bias is not None and self.bias.ndim == 1 else None
+        if self.symmetric:
+            x = functional.conv2d(x, self.weight, bias, self.stride, (top, left))
+        else:
+            x = functional.conv2d(functional.pad(x, (left, right, top, bottom)), self.weight, bias, self.stride)
+        return x if bias is not None or self.bias is None else x + self.bias
+
+    def arrays(self):
+        out = {"weights": self.weight.permute(2, 3, 1, 0)}
+        if self.bias is not None:
+            out["bias"] = self.bias.permute(1, 2, 0) if self.bias.ndim == 3 else self.bias
+        return out
+
+
+class _Dense(nn.Linear):
+    """Fully connected layer; weights are held as PyTorch's (n_out, n_in)."""
+
+    def __init__(self, layer, shape, dtype):
+        super().__init__(*layer.weights.shape, bias=layer.bias is not None, dtype=dtype)
+        with torch.no_grad():
+            self.weight.copy_(_tensor(layer.weights, dtype).T)
+            if layer.bias is not None:
+                self.bias.copy_(_tensor(layer.bias, dtype))
+
+    def arrays(self):
+        out = {"weights": self.weight.T}
+        return out if self.bias is None else {**out, "bias": self.bias}
+
+
+class _Norm(nn.BatchNorm2d):
+    """Batch normalisation over vectors or images."""
+
+    def __init__(self, layer, shape, dtype):
+        super().__init__(layer.gamma.shape[0], eps=layer.epsilon, momentum=NORM_MOMENTUM, dtype=dtype)
+        with torch.no_grad():
+            for own, key in ((self.weight, "gamma"), (self.bias, "beta"), (self.running_mean, "mean")):
+                own.copy_(_tensor(getattr(layer, key), dtype))
+            self.running_var.copy_(_tensor(layer.variance, dtype))
+
+    def _check_input_dim(self, x):
+        """Accept (n, channel) beside (n, channel, y, x)."""
+
+    def arrays(self):
+        return {"gamma": self.weight, "beta": self.bias, "mean": self.running_mean, "variance": self.running_var}
+
+
+class _Flatten(nn.Module):
+    """Image to vector in (y, x, channel) order, free of copies when the memory is channels-last."""
+
+    def forward(self, x):
+        return (x.permute(0, 2, 3, 1) if x.ndim == 4 else x).flatten(1)
+
+
+def _module(layer, shape, dtype):
+    """Make the module of one layer."""
+    if isinstance(layer, (MaxPool2d, AveragePool2d)):
+        return (nn.MaxPool2d if isinstance(layer, MaxPool2d) else nn.AvgPool2d)(layer.size)
+    if isinstance(layer, Dropout):
+        return nn.Dropout(layer.rate)
+    if isinstance(layer, (ReLU, Flatten)):
+        return nn.ReLU() if isinstance(layer, ReLU) else _Flatten()
+    return {Conv2d: _Conv, Dense: _Dense, BatchNorm: _Norm}[type(layer)](layer, shape, dtype)
+
+
+class TorchNet(nn.Module):
+    """PyTorch twin of a layer graph: same names, same numbers to rounding.
+
+    Parameters
+    ----------
+    graph : LayerGraph
+        Network with its present weights.
+    dtype : torch.dtype, optional
+        Default the graph's own.
+
+    Notes
+    -----
+    ``forward`` takes (n, *input_shape) with the channel last, as everywhere in eventsnn, and returns logits.
+    """
+
+    def __init__(self, graph, dtype=None):
+        super().__init__()
+        dtype = dtype or getattr(torch, graph.dtype.name)
+        shapes = (graph.input_shape, *graph.shapes[:-1])
+        # PyTorch forbids dots in module names; a layer may have one.
+        self.names = [layer.name for layer in graph.layers]
+        self.stack = nn.ModuleList(_module(layer, s, dtype) for layer, s in zip(graph.layers, shapes))
+
+    def forward(self, x):
+        """Return logits (n, n_classes)."""
+        if x.ndim == 4:
+            x = x.permute(0, 3, 1, 2)
+        for module in self.stack:
+            x = module(x)
+        return x.permute(0, 2, 3, 1) if x.ndim == 4 else x
+
+    def arrays(self):
+        """Return {"layer.field": array} of all parameters in the graph's layout."""
+        return {
+            f"{name}.{key}": value.detach().to("cpu", copy=True).contiguous().numpy()
+            for name, module in zip(self.names, self.stack)
+            if hasattr(module, "arrays")
+            for key, value in module.arrays().items()
+        }

@@ -1,0 +1,226 @@
+"""Training of source networks with PyTorch: seeded, checkpointed, resumable; needs ``pip install eventsnn[ann]``.
+
+Order, augmentation and split come from the counter-based generator (so they are the same on every device); dropout
+comes from PyTorch's own, reseeded in every epoch.  Nothing but weights and optimiser state lives across epochs, which
+is why a resumed run is bit-identical in the deterministic mode.
+"""
+
+import contextlib
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from eventsnn.ann import checkpoint as checkpoints
+from eventsnn.ann.batches import augment, check_data, scaled
+from eventsnn.ann.settings import TrainResult, TrainSettings, learning_rate
+from eventsnn.ann.torch_net import TorchNet, torch
+from eventsnn.errors import DataError, RunError
+from eventsnn.random import key, uniform
+
+functional = torch.nn.functional
+EVALUATION_BATCH = 1000
+
+
+def train(graph, dataset, settings, *, checkpoint=None, progress=None):
+    """Train a network.
+
+    Parameters
+    ----------
+    graph : LayerGraph
+        Architecture and initial weights.
+    dataset : object with ``images`` and ``labels``, or a pair (images, labels)
+        Training data: images (n, y, x[, channel]) or vectors (n, m); uint8 is divided by 255, floats are taken as they
+        are. Labels: integers in [0, n_classes).
+    settings : TrainSettings or dict
+        All choices.
+    checkpoint : str or Path, optional
+        File (.npz) written after every epoch; if it exists, training goes on from there.
+    progress : callable, optional
+        Called with each epoch's record of the learning curve.
+
+    Returns
+    -------
+    TrainResult
+
+    Raises
+    ------
+    DataError
+        If data do not fit the network, or the checkpoint is damaged or belongs to another run.
+    RunError
+        If the loss is not finite, or a GPU is asked for and missing.
+    """
+    started, settings = time.perf_counter(), TrainSettings.of(settings)
+    images, labels = check_data(graph, dataset)
+    device = choose_device(settings.device)
+    with _torch_mode(settings, device):
+        trainer = _Trainer(graph, images, labels, settings, device)
+        if checkpoint is not None:
+            trainer.identity = checkpoints.identity(graph, settings, images, labels)
+            if Path(checkpoint).exists():
+                trainer.restore(checkpoint)
+        while trainer.epoch < settings.epochs:
+            record = trainer.run_epoch()
+            if checkpoint is not None:
+                trainer.save(checkpoint)
+            if progress is not None:
+                progress(record)
+        return trainer.result(time.perf_counter() - started)
+
+
+def choose_device(name):
+    """Return the torch device for "auto", "cpu" or "cuda"; RunError if there is no such GPU."""
+    found = torch.cuda.is_available()
+    if name == "cuda" and not found:
+        raise RunError("training: device 'cuda' was asked for, but PyTorch finds no GPU; use device: auto or cpu")
+    return torch.device("cuda" if found and name != "cpu" else "cpu")
+
+
+@contextlib.contextmanager
+def _torch_mode(settings, device):
+    """Set PyTorch's global switches for one run and put them back."""
+    before = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads(), torch.backends.cudnn.benchmark
+    if settings.deterministic and device.type == "cuda":
+        # cuBLAS sums in a fixed order only with this workspace setting.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(settings.deterministic)
+    torch.backends.cudnn.benchmark = not settings.deterministic
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    try:
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            yield
+    finally:
+        torch.use_deterministic_algorithms(before[0])
+        torch.set_num_threads(before[1])
+        torch.backends.cudnn.benchmark = before[2]
+
+
+class _Trainer:
+    """Network, optimiser and learning curve between the first epoch and the last."""
+
+    def __init__(self, graph, images, labels, settings, device):
+        self.graph, self.settings, self.device = graph, settings, device
+        if settings.validation >= len(images):
+            raise DataError(f"training: validation takes {settings.validation} of {len(images)} images, none is left")
+        split = np.argsort(uniform(key(settings.seed, "split"), 0, 0, len(images)), kind="stable")
+        self.parts = split[: len(split) - settings.validation], split[len(split) - settings.validation :]
+        if (settings.shift or settings.flip) and images.ndim < 3:
+            raise DataError(f"training: shift and flip need images (n, y, x[, channel]), got shape {images.shape}")
+        self.images = torch.as_tensor(images.copy(), device=device)
+        self.labels = torch.as_tensor(labels, device=device)
+        self.net = TorchNet(graph, torch.float32).to(device)
+        if settings.channels_last:
+            self.net = self.net.to(memory_format=torch.channels_last)
+        self.optimiser = self._optimiser()
+        self.epoch, self.curve, self.best, self.identity = 0, [], None, ""
+        # A last batch of one sample has no batch statistics: it is left out of that epoch.
+        n, size = len(self.parts[0]), settings.batch_size
+        self.starts = [s for s in range(0, n, size) if n - s > 1 or n == 1]
+
+    def _optimiser(self):
+        s, parameters = self.settings, list(self.net.parameters())
+        groups = [
+            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": s.weight_decay},
+            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        if s.optimiser == "adam":
+            return torch.optim.AdamW(groups, lr=s.learning_rate)
+        return torch.optim.SGD(groups, lr=s.learning_rate, momentum=s.momentum, nesterov=s.momentum > 0)
+
+    def _logits(self, batch):
+        low = self.settings.precision == "bfloat16"
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=low):
+            return self.net(scaled(batch, self.graph.input_shape)).float()
+
+    def run_epoch(self):
+        """Train one epoch and return its record."""
+        s, epoch = self.settings, self.epoch
+        members = self.parts[0][np.argsort(uniform(key(s.seed, "order"), epoch, 0, len(self.parts[0])), kind="stable")]
+        members = torch.as_tensor(members, device=self.device)
+        draws = uniform(key(s.seed, "augment"), epoch, np.arange(3), len(members))
+        draws = torch.as_tensor(draws, device=self.device)
+        torch.manual_seed(int(key(s.seed, "dropout", epoch)) >> 1)
+        self.net.train()
+        loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
+        hits, steps = torch.zeros((), dtype=torch.int64, device=self.device), len(self.starts)
+        for k, start in enumerate(self.starts):
+            rate = learning_rate(s, epoch * steps + k, s.epochs * steps, steps)
+            for group in self.optimiser.param_groups:
+                group["lr"] = rate
+            part = slice(start, start + s.batch_size)
+            labels = self.labels[members[part]]
+            logits = self._logits(augment(self.images[members[part]], draws[:, part], s.shift, s.flip))
+            loss = functional.cross_entropy(logits, labels, label_smoothing=s.label_smoothing)
+            self.optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            self.optimiser.step()
+            loss_sum += loss.detach().double() * len(labels)
+            hits += (logits.detach().argmax(1) == labels).sum()
+        self.epoch += 1
+        return self._record(rate, loss_sum.item() / len(members), hits.item() / len(members))
+
+    def _record(self, rate, loss, accuracy):
+        """Add an epoch to the learning curve; keep the weights if they are the best so far."""
+        if not np.isfinite(loss):
+            raise RunError(f"training: the loss is {loss} in epoch {self.epoch}; lower learning_rate "
+                           f"(now {self.settings.learning_rate})")  # fmt: skip
+        held = self.evaluate(self.parts[1]) if len(self.parts[1]) else (None, None)
+        names = ("epoch", "learning_rate", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
+        record = dict(zip(names, (self.epoch, rate, loss, accuracy, *held)))
+        if self.settings.keep == "best":
+            before = max((r["validation_accuracy"] for r in self.curve), default=-1.0)
+            if held[1] > before:
+                self.best = self.net.arrays()
+        self.curve.append(record)
+        return record
+
+    def evaluate(self, members):
+        """Return (mean cross-entropy, accuracy) on some of the images."""
+        self.net.eval()
+        loss, hits = 0.0, 0
+        with torch.inference_mode():
+            for start in range(0, len(members), EVALUATION_BATCH):
+                part = torch.as_tensor(members[start : start + EVALUATION_BATCH], device=self.device)
+                logits, labels = self._logits(self.images[part]), self.labels[part]
+                loss += functional.cross_entropy(logits, labels, reduction="sum").item()
+                hits += (logits.argmax(1) == labels).sum().item()
+        return loss / len(members), hits / len(members)
+
+    def save(self, path):
+        """Write the checkpoint."""
+        state = {"identity": self.identity, "epoch": self.epoch, "curve": self.curve}
+        net = {k: v.detach().cpu().numpy() for k, v in self.net.state_dict().items()}
+        slots = self.optimiser.state_dict()["state"]
+        optimiser = {f"{i}/{k}": v.cpu().numpy() for i, slot in slots.items() for k, v in slot.items() if v is not None}
+        checkpoints.save(path, state, {"net": net, "optimiser": optimiser, "best": self.best or {}})
+
+    def restore(self, path):
+        """Go on from a checkpoint."""
+        state, groups = checkpoints.load(path, self.identity)
+        slots = {}
+        for name, value in groups.get("optimiser", {}).items():
+            number, _, key_ = name.partition("/")
+            slots.setdefault(int(number), {})[key_] = torch.as_tensor(value)
+        try:
+            self.net.load_state_dict({k: torch.as_tensor(v) for k, v in groups.get("net", {}).items()})
+            self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": slots})
+        except (RuntimeError, KeyError, ValueError) as error:
+            raise DataError(f"{path}: the checkpoint does not fit the network; remove it to start anew") from error
+        self.epoch, self.curve, self.best = state["epoch"], state["curve"], groups.get("best")
+
+    def result(self, seconds):
+        """Return what the run gives back."""
+        kept, arrays = self.epoch, self.net.arrays()
+        if self.settings.keep == "best" and self.best:
+            arrays = self.best
+            kept = max(self.curve, key=lambda r: (r["validation_accuracy"], -r["epoch"]))["epoch"]
+        last = self.curve[kept - 1] if kept else {}
+        note = {"settings": self.settings.to_dict(), "epoch": kept, "images": len(self.parts[0]), "outcome": last}
+        graph = self.graph.astype(np.float32).with_parameters(arrays)
+        graph = replace(graph, meta={**graph.meta, "training": note})
+        kind = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
+        device = f"{kind}, PyTorch {torch.__version__}"
+        return TrainResult(graph, self.curve, kept, device, seconds)

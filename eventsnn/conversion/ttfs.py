@@ -1,0 +1,128 @@
+"""ReLU network to gated ramps: one spike per active neuron, whose time is the activation, exactly."""
+
+import numpy as np
+
+from eventsnn.ann.layers import MaxPool2d
+from eventsnn.conversion.fold import fold_batch_norm, fuse_input_range
+from eventsnn.conversion.normalise import calibration_record, layer_scales
+from eventsnn.conversion.parts import relay_chain, synapses
+from eventsnn.conversion.segments import INPUT, cut
+from eventsnn.errors import ModelError, did_you_mean
+from eventsnn.network import Input, Network, Population, Projection, Readout
+from eventsnn.relays import EarliestPool
+
+WINDOW_RULES = ("fit", "fixed")
+# The input code of ttfs.encode with window 1: hidden layer 1 opens when it is over.
+INPUT_WINDOW = 1.0
+
+
+def to_ramps(
+    graph, calibration_x, *, calibration="calibration", rule="fit", zeta=0.5, windows=None, p=0.0, q=1.0,
+    early="saturate", dtype="float32",
+):  # fmt: skip
+    """Map a trained ReLU network to gated ramp neurons (mapping B1: J = w, D = b, slope 1).
+
+    Parameters
+    ----------
+    graph : LayerGraph
+        Trained network; batch norm directly behind weights is folded, dropout left out.
+    calibration_x : array_like, shape (n, *input_shape)
+        Inputs from which the windows are scanned, in [p, q], as the network takes them.
+    calibration : str, optional
+        Name of these data, for the report.
+    rule : {"fit", "fixed"}, optional
+        Window R_n = (1 + zeta) X_n with X_n the largest activation of layer n; or R_n = ``windows``.
+    zeta : float, optional
+        Safety margin of "fit", > -1.
+    windows : float or sequence of float, optional
+        For "fixed": one for all hidden layers, or one each, ms.
+    p, q : float, optional
+        Input range, fused into the first weights: the spiking network takes (x - p) / (q - p), see ``ttfs.encode``.
+    early : {"saturate", "refuse"}, optional
+        What an activation above its window does.
+    dtype : {"float32", "float64"}, optional
+        Precision of the populations and weights.
+
+    Returns
+    -------
+    tuple of Network and dict
+        The network (continuous clock, readout of membranes at ``report["latency"]``), and the report: per hidden layer
+        x_max, window, t_open, t_close; the calibration set with its hash.
+
+    Raises
+    ------
+    ModelError
+        If a layer cannot be mapped (named), or an option is out of range.
+
+    Notes
+    -----
+    x_i = t_close - t_i = max(0, D_i + sum_j J_ij x_j); the window of layer n + 1 opens when that of layer n closes
+    (ttfs-relu-equivalence 2.1, 2.2; M1, M4, M6, M7, M9, M10).  A max pool passes the earliest spike, an average pool
+    passes each with its amplitude divided by the cell's area; neither takes time.
+    """
+    if dtype not in ("float32", "float64"):
+        raise ModelError(f"conversion: dtype must be 'float32' or 'float64', got {dtype!r}")
+    folded = fuse_input_range(fold_batch_norm(graph), p, q)
+    head, segments = cut(folded)
+    _check_pools(head, segments)
+    inputs = np.asarray(graph.as_inputs(calibration_x))
+    coded = (inputs.astype(np.float64) - p) / (q - p)
+    scales = layer_scales(folded, coded)
+    lengths = _windows(rule, zeta, windows, scales)
+    layers, opens = [], INPUT_WINDOW
+    for name, window in lengths.items():
+        layers.append({"layer": name, "x_max": scales[name], "window": window, "t_open": opens,
+                       "t_close": opens + window, "saturates": scales[name] > window})  # fmt: skip
+        opens = opens + window
+    network = _build(folded, head, segments, {row["layer"]: row for row in layers}, opens, early, dtype)
+    report = {"mapping": "ttfs_b1", "calibration": calibration_record(calibration, inputs), "rule": rule, "zeta": zeta,
+              "input_range": [float(p), float(q)], "layers": layers, "latency": opens}  # fmt: skip
+    return network, report
+
+
+def _check_pools(head, segments):
+    """Refuse a max pool behind an average pool: several spikes of a cell carry parts of one mean."""
+    for pools in (head, *(s.pools for s in segments)):
+        seen = None
+        for pool in pools:
+            if isinstance(pool, MaxPool2d) and seen is not None:
+                pool.complain(f"follows the average pool '{seen}', whose mean has no spike time of its own; "
+                              "a time-to-first-spike network cannot take its maximum")  # fmt: skip
+            seen = seen if isinstance(pool, MaxPool2d) else pool.name
+
+
+def _windows(rule, zeta, windows, scales):
+    """Return {hidden layer: window length}."""
+    if rule not in WINDOW_RULES:
+        raise ModelError(f"conversion: unknown window rule {rule!r}{did_you_mean(rule, WINDOW_RULES)}; "
+                         f"allowed: {', '.join(WINDOW_RULES)}")  # fmt: skip
+    if rule == "fit":
+        if not (np.isfinite(zeta) and zeta > -1):
+            raise ModelError(f"conversion: zeta must be > -1, got {zeta}")
+        return {name: float((1 + zeta) * x_max) for name, x_max in scales.items()}
+    if windows is None:
+        raise ModelError("conversion: rule 'fixed' needs windows: one length in ms, or one per hidden layer")
+    lengths = np.asarray(windows, dtype=np.float64)
+    if lengths.shape not in ((), (len(scales),)) or not (np.isfinite(lengths).all() and (lengths > 0).all()):
+        raise ModelError(f"conversion: windows must be > 0 ms, one for all or one for each of the {len(scales)} hidden "
+                         f"layers, got {windows}")  # fmt: skip
+    return {name: float(r) for name, r in zip(scales, np.broadcast_to(lengths, len(scales)))}
+
+
+def _build(graph, head, segments, rows, latency, early, dtype):
+    """Put populations, synapses and pools together."""
+    populations, projections = [], []
+    relays = relay_chain(INPUT, head, EarliestPool)
+    for s in segments:
+        bias = s.bias().astype(np.float64)
+        if s.is_output:
+            population = Population(s.name, s.shape, "ramp_readout", {"t_open": latency, "bias": bias}, dtype)
+        else:
+            row = rows[s.name]
+            values = {"t_open": row["t_open"], "window": row["window"], "bias": bias, "early": early}
+            population = Population(s.name, s.shape, "ramp", values, dtype)
+        populations.append(population)
+        projections.append(Projection(s.source, s.name, synapses(s.layer, s.layer.weights.astype(dtype))))
+        relays += relay_chain(s.name, s.pools, EarliestPool)
+    return Network([Input(INPUT, graph.input_shape)], populations, projections, relays,
+                   readout=Readout(segments[-1].name, "membrane"))  # fmt: skip

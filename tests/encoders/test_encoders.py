@@ -1,0 +1,127 @@
+"""Encoders: what they emit, the way back, and what they refuse."""
+
+import numpy as np
+import pytest
+
+from eventsnn.encoders import ENCODERS, constant, poisson, ttfs
+from eventsnn.encoders.base import Drive
+from eventsnn.errors import DataError
+from eventsnn.random import key, uniform
+
+RNG = np.random.default_rng(5)
+BAD = [np.array([[0.5, np.nan]]), np.array([[np.inf, 0.5]]), np.array([["a", "b"]]), np.array(0.5), np.array([0.5])]
+
+
+def encode(name, x):
+    """Encode with the options a code needs."""
+    return ENCODERS[name].encode(x, **({"steps": 50, "seed": 3} if name == "poisson" else {}))
+
+
+def test_registry():
+    assert sorted(ENCODERS) == ["constant", "poisson", "ttfs"]
+    assert ENCODERS["ttfs"] is ttfs and "phase" not in ENCODERS
+    with pytest.raises(DataError, match="did you mean 'ttfs'"):
+        ENCODERS["ttf"]
+
+
+@pytest.mark.parametrize("name", sorted(ENCODERS))
+def test_contract(name):
+    x = RNG.random((3, 4, 5, 2))
+    x[0, 0] = 0
+    out = encode(name, x)
+    assert out.n_samples == 3 and out.size == 40 and out.shape == (4, 5, 2)
+    back = ENCODERS[name].decode(out)
+    assert back.shape == (3, 40) and back.dtype == np.float64
+    assert np.abs(back - x.reshape(3, -1)).max() < {"poisson": 0.3}.get(name, 1e-6)
+    assert (back[0, :10] == 0).all()
+    part = encode(name, x[1:2]) if name != "poisson" else poisson.encode(x[1:2], steps=50, seed=3, sample_ids=[1])
+    if name == "constant":
+        assert (part.values == out.select([1]).values).all()
+    else:
+        assert part == out.sample(1)
+
+
+@pytest.mark.parametrize("name", sorted(ENCODERS))
+@pytest.mark.parametrize("x", BAD)
+def test_bad_values_are_refused(name, x):
+    with pytest.raises(DataError, match=name):
+        encode(name, x)
+
+
+def test_ttfs_formula():
+    x = RNG.uniform(-4, 3, (5, 30))
+    raster = ttfs.encode(x, p=-3, q=3, dtype="float64")
+    fired = x > -3
+    coded = (x + 3) / 6
+    assert (np.isfinite(raster.first_times()) == fired).all()
+    assert np.allclose(raster.first_times()[fired], 1 - coded[fired], rtol=0, atol=1e-15)
+    assert np.allclose(raster.amplitudes, 1 - raster.times, rtol=0, atol=1e-15)
+    assert np.allclose(ttfs.decode(raster, p=-3, q=3), np.maximum(x, -3), atol=1e-14)
+    assert raster.duration == 1 and raster.clock == "continuous"
+
+
+def test_ttfs_window_and_tiny_values():
+    raster = ttfs.encode([[0.5, 1e-30, 0.0, 1.0]], window=4.0)
+    assert raster.times.tolist() == [0, 2, 4] and raster.ids.tolist() == [3, 0, 1]
+    assert raster.amplitudes[1] == 2
+    assert np.allclose(ttfs.decode(raster, window=4.0), [[0.5, 0, 0, 1]])
+
+
+def test_ttfs_amplitudes_are_float32_numbers():
+    raster = ttfs.encode(RNG.random((2, 50)))
+    assert (raster.amplitudes == raster.amplitudes.astype(np.float32)).all()
+
+
+def test_ttfs_refuses_and_clips_above_q():
+    with pytest.raises(DataError, match=r"at most 1.0, got 1.5 in sample 1, element 0.*clip"):
+        ttfs.encode([[0.5], [1.5]])
+    assert ttfs.encode([[0.5], [1.5]], clip=True).amplitude_sums().tolist() == [[0.5], [1.0]]
+    for options in ({"p": 1, "q": 1}, {"q": np.nan}, {"window": 0}):
+        with pytest.raises(DataError):
+            ttfs.encode([[0.5]], **options)
+
+
+@pytest.mark.parametrize("density", [0.1, 1.0])
+def test_poisson_is_the_stated_comparison(density):
+    x = RNG.uniform(-1, 1, (3, 40)) * (RNG.random((3, 40)) < density)
+    raster = poisson.encode(x, steps=20, gain=0.8, seed=9, name="eye")
+    stream = key(9, "encoder", "poisson", "eye")
+    draws = uniform(stream, np.arange(3)[:, None], np.arange(20), 40)
+    expected = (np.abs(x)[:, None] * 0.8 > draws) * np.sign(x)[:, None]
+    assert (raster.to_dense() == expected).all()
+
+
+def test_poisson_chunks_change_nothing(monkeypatch):
+    x = RNG.random((2, 30))
+    whole = poisson.encode(x, steps=40, seed=1)
+    monkeypatch.setattr(poisson, "CHUNK", 64)
+    assert poisson.encode(x, steps=40, seed=1) == whole
+    assert poisson.encode(x, steps=40, seed=2) != whole
+    assert poisson.encode(x, steps=40, seed=1, name="other") != whole
+
+
+def test_poisson_rate_and_extremes():
+    raster = poisson.encode([[0.0, 1.0, -1.0, 0.3]], steps=4000, seed=0)
+    decoded = poisson.decode(raster)[0]
+    assert decoded[:3].tolist() == [0, 1, -1]
+    assert abs(decoded[3] - 0.3) < 4 * np.sqrt(0.3 * 0.7 / 4000)
+    with pytest.raises(DataError, match="scale the values"):
+        poisson.encode([[0.6]], steps=3, gain=2, seed=0)
+    assert poisson.encode([[0.6]], steps=3, gain=2, seed=0, clip=True).n_spikes == 3
+    for options in ({"steps": 0}, {"steps": 2.5}, {"steps": 3, "gain": 0}, {"steps": 3, "sample_ids": [1, 2]}):
+        with pytest.raises(DataError):
+            poisson.encode([[0.5]], seed=0, **options)
+
+
+def test_constant_and_drive():
+    drive = constant.encode([[1.0, -2.0]], gain=2.0, schedule=4)
+    assert drive.values.tolist() == [[2, -4]] and drive.schedule == 4
+    assert constant.decode(drive, gain=2.0).tolist() == [[1, -2]]
+    with pytest.raises(ValueError, match="read-only"):
+        drive.values[0, 0] = 1
+    for schedule in ("always", 0, True, 1.5, [1, 2]):
+        with pytest.raises(DataError, match="schedule"):
+            Drive([[1.0]], schedule)
+    assert Drive([[1.0]], [True, False]).schedule.tolist() == [True, False]
+    with pytest.raises(DataError, match="gain"):
+        constant.encode([[1.0]], gain=0)
