@@ -45,8 +45,8 @@ def lowered(build):
     ----------
     build : callable
         Without arguments; imports numba and returns the intrinsic. The plain function is its readable twin and runs
-        when the JIT is off. What the intrinsic emits must follow from the plain function's file: the digest of that
-        function stands for both.
+        when the JIT is off. The code that emits the intrinsic must stand in the plain function's file: an edit of that
+        file makes the cached kernels stale.
     """
 
     def mark(function):
@@ -217,6 +217,8 @@ class _Walk:
         if function in self.seen:
             return self.add("again", self.seen[function])
         self.seen[function] = len(self.seen)
+        if hasattr(function, "build_lowered"):
+            self.add(hashlib.sha256(Path(function.__code__.co_filename).read_bytes()).hexdigest())
         self.value("defaults", function.__defaults__, function)
         self.value("closure", tuple(c.cell_contents for c in function.__closure__ or ()), function)
         self.code(function.__code__, function)

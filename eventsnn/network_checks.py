@@ -180,5 +180,4 @@ def components(network):
             groups.append(group)
             done.update(group)
     # a component comes after all components that reach it
-    groups.sort(key=lambda g: (sum(any(g[0] in reach[n] for n in other) for other in groups), position[g[0]]))
-    return groups
+    return sorted(groups, key=lambda g: (sum(any(g[0] in reach[n] for n in other) for other in groups), position[g[0]]))

@@ -51,19 +51,3 @@ def _from_text(text):
         hint = did_you_mean(unit, MILLISECONDS)
         raise ScenarioError(f"unknown unit of time, got {unit[:20]!r}, allowed {', '.join(MILLISECONDS)}{hint}")
     return float(Decimal(number) * Decimal(MILLISECONDS[unit]))
-
-
-def format_ms(value):
-    """Write a duration for people.
-
-    Parameters
-    ----------
-    value : float
-        Milliseconds.
-
-    Returns
-    -------
-    str
-        Text such as '12.5 ms', with at most four significant digits.
-    """
-    return f"{value:.4g} ms"

@@ -25,6 +25,7 @@ class Part:
 
 
 def grid_part(job, worker, lists, before, steps):
+    """Return the Part of one sample on the grid clock."""
     dt_ms = job.plan.network.dt_ms
     spikes = {}
     for name in job.record:
@@ -61,6 +62,7 @@ def _read_grid(plan, worker, lists, steps, dt_ms):
 
 
 def gated_part(job, worker, lists, count):
+    """Return the Part of one call of the gated engine."""
     spikes = {}
     for name in job.record:
         found = lists[name]

@@ -42,6 +42,7 @@ class GatedRun:
         """Run `count` samples; `inputs` gives (row offsets, ids, amplitudes, times) per input, sorted by (row, id)."""
         for name in self.plan.order:
             node = self.plan.nodes[name]
+            self.lists[name].rounded = {}
             if is_input(node):
                 self.lists[name].fill(*inputs[name])
             elif isinstance(node.node, Population):

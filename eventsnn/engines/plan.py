@@ -97,8 +97,7 @@ def make_plan(network):
         if isinstance(node.node, Population):
             _prepare_population(node)
         if isinstance(node.node, Relay):
-            source = nodes[node.node.source]
-            node.dtype, node.unit_amplitude = source.dtype, source.unit_amplitude and node.node.kind.kind != "average"
+            node.unit_amplitude = nodes[node.node.source].unit_amplitude and node.node.kind.kind != "average"
     for projection in network.projections:
         node = nodes[projection.target]
         node.links += _links(projection, nodes[projection.source], node)
@@ -119,8 +118,7 @@ def _layout(network, name):
     lanes = shape[2] if imaged else (1 if listed else size)
     padded = 1 if listed else -(-lanes // LANE) * LANE
     unit_amplitude = isinstance(node, Population) and node.model.unit_amplitude
-    fed = [network.nodes[p.target].dtype for p in network.projections if p.source == name]
-    dtype = np.dtype(getattr(node, "dtype", fed[0] if fed else "float64"))
+    dtype = np.dtype(getattr(node, "dtype", "float64"))  # amplitudes outside of populations are float64
     return NodePlan(name, node, shape, dtype, lanes, size // lanes, padded, imaged, unit_amplitude)
 
 

@@ -29,11 +29,12 @@ class SpikeList:
         self.units, self.lanes = node.units, node.lanes
         self.unit_amplitude = node.unit_amplitude
         self.ids = np.empty(capacity + SLACK, np.int32)
-        self.amps = np.empty(capacity + SLACK if node.stores_amplitudes else 1, node.dtype)
+        self.amps = np.zeros(capacity + SLACK if node.stores_amplitudes else 1, node.dtype)
         self.times = np.empty(capacity + SLACK if timed else 1, np.float64)
         self.row_ptr = np.zeros(rows + 1, np.int64)
         self.unit_ptr = np.zeros(rows * node.units + 1 if node.wants_units else 1, np.int32)
         self.n = 0
+        self.rounded = {}  # dtype -> (amplitudes, how many of them are rounded so far)
 
     @property
     def out(self):
@@ -45,13 +46,14 @@ class SpikeList:
         for name in ("ids", "amps", "times"):
             old = getattr(self, name)
             if old.size > 1 and old.size < capacity:
-                new = np.empty(capacity + SLACK, old.dtype)
+                new = np.zeros(capacity + SLACK, old.dtype)
                 new[:self.n] = old[:self.n]
                 setattr(self, name, new)
 
     def fill(self, row_ptr, ids, amps, times=None):
         """Put given spikes in, sorted by (row, id); row r owns ``row_ptr[r] : row_ptr[r + 1]``."""
         self.n = ids.size
+        self.rounded = {}
         self.ids = _with_slack(ids, np.int32)
         self.amps = _with_slack(amps, self.amps.dtype)
         self.times = self.times if times is None else times
@@ -60,8 +62,17 @@ class SpikeList:
             specialise(count_units)(self.ids, self.row_ptr, self.unit_ptr, self.units, self.lanes)
 
     def amplitudes_as(self, dtype):
-        """Return amplitudes for a target of that dtype."""
-        return self.amps if self.amps.dtype == dtype else _with_slack(self.amps[:self.n], dtype)
+        """Return amplitudes, each rounded to a target's dtype; only those that are new are rounded now."""
+        if self.amps.dtype == dtype or self.amps.size == 1:
+            return self.amps if self.amps.dtype == dtype else np.ones(1, dtype)
+        rounded, done = self.rounded.get(dtype, (np.zeros(0, dtype), 0))
+        if rounded.size < self.amps.size:
+            wider = np.zeros(self.amps.size, dtype)
+            wider[:done] = rounded[:done]
+            rounded = wider
+        rounded[done:self.n] = self.amps[done:self.n]
+        self.rounded[dtype] = (rounded, self.n)
+        return rounded
 
 
 def _with_slack(values, dtype):

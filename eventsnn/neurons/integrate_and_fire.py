@@ -74,6 +74,8 @@ def _wake(state, i, t, p, maps):
     soon = t + 1
     if REFRACTORY:
         soon = max(soon, np.int64(state[FREE_FROM, i]))
+    if HAS_FLOOR and v < p.v_floor:
+        return soon  # the next step lifts it
     when = soon if owed else NEVER
     if HAS_BIAS or LEAKY:
         if threshold <= 0:
@@ -82,8 +84,9 @@ def _wake(state, i, t, p, maps):
             gap, rise = np.float64(threshold) - np.float64(v), np.float64(maps[BIAS, i])
             if LEAKY:
                 rise -= (1.0 - np.float64(p.leak)) * np.float64(v)
-            if rise > 0.0:
-                rise += 1e-6 * (abs(np.float64(v)) + np.float64(threshold))  # what rounding may add in each step
+            # what rounding may add in each step: at its fixed point a leaky neuron rises by that alone
+            rise += 1e-6 * (abs(np.float64(v)) + np.float64(threshold))
+            if rise > 0.0 and gap < 1e300:
                 steps = min(gap / rise, 1e9)
                 when = max(soon, soon + np.int64(steps) - 1)
     return when

@@ -12,6 +12,65 @@ from eventsnn.compile import lowered
 LANE = 16  # targets are padded to a multiple of this
 
 
+def _operations(cell, weight):
+    """Return the LLVM operations of a cell type and a weight type: add, mul, splat a scalar, widen a weight."""
+    import llvmlite.ir as ir
+    from numba.core import types
+
+    real = isinstance(cell, types.Float)
+
+    def splat(builder, scalar, vector):
+        one = builder.insert_element(ir.Constant(vector, ir.Undefined), scalar, ir.IntType(32)(0))
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), LANE), [0] * LANE)
+        return builder.shuffle_vector(one, ir.Constant(vector, ir.Undefined), mask)
+
+    def widen(builder, value, vector):
+        if cell == weight:
+            return value
+        return builder.sitofp(value, vector) if real else builder.sext(value, vector)
+
+    return {"splat": splat, "widen": widen,
+            "add": lambda b, x, y: b.fadd(x, y) if real else b.add(x, y),
+            "mul": lambda b, x, y: b.fmul(x, y) if real else b.mul(x, y)}
+
+
+def _emit_block(builder, count, ops, cell_type, weight_type, pointers, m, weighted):
+    """Emit: for r in rows: acc_k = acc_k + w[row][k] (* amplitude), for `count` vectors of 16 targets."""
+    import llvmlite.ir as ir
+
+    cell, weights, rows, amps, stride = pointers
+    vector, weight_vector = ir.VectorType(cell_type, LANE), ir.VectorType(weight_type, LANE)
+    i64 = ir.IntType(64)
+    at = [builder.bitcast(builder.gep(cell, [i64(k * LANE)]), vector.as_pointer()) for k in range(count)]
+    first = [builder.load(a, align=1) for a in at]
+    before = builder.block
+    loop, done = builder.append_basic_block("rows"), builder.append_basic_block("rows.done")
+    builder.cbranch(builder.icmp_signed(">", m, i64(0)), loop, done)
+    builder.position_at_end(loop)
+    r = builder.phi(i64)
+    sums = [builder.phi(vector) for _ in range(count)]
+    row = builder.sext(builder.load(builder.gep(rows, [r])), i64)
+    start = builder.gep(weights, [builder.mul(row, stride)])
+    amp = ops["splat"](builder, builder.load(builder.gep(amps, [r])), vector) if weighted else None
+    new = []
+    for k in range(count):
+        w = builder.load(builder.bitcast(builder.gep(start, [i64(k * LANE)]), weight_vector.as_pointer()), align=1)
+        w = ops["widen"](builder, w, vector)
+        new.append(ops["add"](builder, sums[k], ops["mul"](builder, w, amp) if weighted else w))
+    following = builder.add(r, i64(1))
+    builder.cbranch(builder.icmp_signed("<", following, m), loop, done)
+    for phi, initial, updated in [(r, i64(0), following), *zip(sums, first, new)]:
+        phi.add_incoming(initial, before)
+        phi.add_incoming(updated, loop)
+    builder.position_at_end(done)
+    results = [builder.phi(vector) for _ in range(count)]
+    for k, result in enumerate(results):
+        result.add_incoming(first[k], before)
+        result.add_incoming(new[k], loop)
+    for result, address in zip(results, at):
+        builder.store(result, address, align=1)
+
+
 def _build(weighted):
     """Return the intrinsic: blocks of up to 256 targets are held in vector registers over all rows."""
     import llvmlite.binding
@@ -22,64 +81,12 @@ def _build(weighted):
     wide = "avx512f" in {k for k, on in llvmlite.binding.get_host_cpu_features().items() if on}
     blocks = (16, 8, 4, 2, 1) if wide else (4, 2, 1)
 
-    def emit_block(builder, count, ops, cell_type, weight_type, pointers, m):
-        """for r in rows: acc_k = acc_k + w[row][k] (* amplitude), for `count` vectors of 16 targets."""
-        cell, weights, rows, amps, stride = pointers
-        vector, weight_vector = ir.VectorType(cell_type, LANE), ir.VectorType(weight_type, LANE)
-        i64 = ir.IntType(64)
-        at = [builder.bitcast(builder.gep(cell, [i64(k * LANE)]), vector.as_pointer()) for k in range(count)]
-        first = [builder.load(a, align=1) for a in at]
-        before = builder.block
-        loop, done = builder.append_basic_block("rows"), builder.append_basic_block("rows.done")
-        builder.cbranch(builder.icmp_signed(">", m, i64(0)), loop, done)
-        builder.position_at_end(loop)
-        r = builder.phi(i64)
-        sums = [builder.phi(vector) for _ in range(count)]
-        row = builder.sext(builder.load(builder.gep(rows, [r])), i64)
-        start = builder.gep(weights, [builder.mul(row, stride)])
-        amp = ops["splat"](builder, builder.load(builder.gep(amps, [r])), vector) if weighted else None
-        new = []
-        for k in range(count):
-            w = builder.load(builder.bitcast(builder.gep(start, [i64(k * LANE)]), weight_vector.as_pointer()), align=1)
-            w = ops["widen"](builder, w, vector)
-            new.append(ops["add"](builder, sums[k], ops["mul"](builder, w, amp) if weighted else w))
-        following = builder.add(r, i64(1))
-        builder.cbranch(builder.icmp_signed("<", following, m), loop, done)
-        for phi, initial, updated in [(r, i64(0), following), *zip(sums, first, new)]:
-            phi.add_incoming(initial, before)
-            phi.add_incoming(updated, loop)
-        builder.position_at_end(done)
-        for k in range(count):
-            result = builder.phi(vector)
-            result.add_incoming(first[k], before)
-            result.add_incoming(new[k], loop)
-            at[k] = (result, at[k])
-        for result, address in at:
-            builder.store(result, address, align=1)
-
-    def operations(cell, weight):
-        real = isinstance(cell, types.Float)
-
-        def splat(builder, scalar, vector):
-            one = builder.insert_element(ir.Constant(vector, ir.Undefined), scalar, ir.IntType(32)(0))
-            mask = ir.Constant(ir.VectorType(ir.IntType(32), LANE), [0] * LANE)
-            return builder.shuffle_vector(one, ir.Constant(vector, ir.Undefined), mask)
-
-        def widen(builder, value, vector):
-            if cell == weight:
-                return value
-            return builder.sitofp(value, vector) if real else builder.sext(value, vector)
-
-        return {"splat": splat, "widen": widen,
-                "add": lambda b, x, y: b.fadd(x, y) if real else b.add(x, y),
-                "mul": lambda b, x, y: b.fmul(x, y) if real else b.mul(x, y)}
-
     @intrinsic
     def rowsum(typing, cells, cell0, weights, column0, stride, rows, amps, m, width):
         signature = types.void(cells, cell0, weights, column0, stride, rows, amps, m, width)
 
         def codegen(context, builder, sig, arguments):
-            ops = operations(sig.args[0].dtype, sig.args[2].dtype)
+            ops = _operations(sig.args[0].dtype, sig.args[2].dtype)
             i64 = ir.IntType(64)
 
             def data(k):
@@ -106,7 +113,7 @@ def _build(weighted):
                 builder.cbranch(fits, body, end)
                 builder.position_at_end(body)
                 pointers = (builder.gep(cell, [here]), builder.gep(weight, [here]), data(5), data(6), stride)
-                emit_block(builder, count, ops, cell_type, weight_type, pointers, m)
+                _emit_block(builder, count, ops, cell_type, weight_type, pointers, m, weighted)
                 builder.store(builder.add(here, i64(count * LANE)), column)
                 builder.branch(test)
                 builder.position_at_end(end)

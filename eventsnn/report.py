@@ -1,0 +1,243 @@
+"""report.html: one small file without outside resources that says what a run found."""
+
+import base64
+import html
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+
+from eventsnn.plot import PALETTE
+
+STYLE = """
+:root{--ink:#22282f;--soft:#5c6773;--line:#e3e7ec;--tint:#f6f8fa;--good:#2a9d8f;--bad:#c1292e;--blue:#33658a}
+*{box-sizing:border-box}
+body{margin:0 auto;max-width:66rem;padding:2rem 1.25rem 4rem;color:var(--ink);background:#fff;
+font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
+h1{font-size:1.6rem;margin:0 0 .3rem}
+h2{font-size:1.05rem;margin:2.4rem 0 .7rem;border-bottom:1px solid var(--line);padding-bottom:.3rem}
+p{margin:.3rem 0;max-width:48rem}.soft{color:var(--soft)}
+table{border-collapse:collapse;font-variant-numeric:tabular-nums}
+th,td{padding:.3rem .9rem .3rem 0;text-align:right;border-bottom:1px solid var(--line);font-weight:400}
+th{color:var(--soft);font-size:.85rem}td:first-child,th:first-child{text-align:left}td.text{text-align:left}
+.figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(7.7rem,1fr));gap:.7rem;margin:1.4rem 0}
+.figure{background:var(--tint);border-radius:.5rem;padding:.8rem 1rem}
+.figure b{display:block;font-size:1.35rem;line-height:1.25}.figure span{color:var(--soft);font-size:.82rem}
+img.wide{width:100%;height:auto;border:1px solid var(--line);border-radius:.4rem}
+.gallery{display:flex;flex-wrap:wrap;gap:.6rem}.gallery figure{margin:0;text-align:center;font-size:.82rem}
+.gallery img{width:4.2rem;height:4.2rem;image-rendering:pixelated;border:1px solid var(--line);border-radius:.3rem;
+display:block}
+.wrong{color:var(--bad);font-weight:600}
+.confusion td,.confusion th{padding:.2rem .5rem;text-align:center;border:0;font-size:.85rem}
+.warn{background:#fff5e6;border-left:3px solid #e36414;padding:.5rem .9rem;margin:.4rem 0;border-radius:.2rem}
+code,pre{font:13px/1.45 ui-monospace,Consolas,monospace;background:var(--tint);border-radius:.25rem}
+code{padding:.1rem .3rem}pre{padding:.8rem 1rem;overflow:auto;max-height:28rem}
+summary{cursor:pointer;color:var(--blue)}
+"""
+HEADLINES = (
+    ("accuracy", "accuracy", "percent"),
+    ("agreement", "same class as the ReLU network", "percent"),
+    ("source_accuracy", "accuracy of the ReLU network", "percent"),
+    ("spikes_per_neuron", "spikes per neuron and sample", "number"),
+    ("synaptic_events_per_sample", "synaptic events per sample", "count"),
+    ("latency", "mean latency", "ms"),
+    ("samples", "samples", "count"),
+)
+
+
+def write(content, view, picture, gallery=20):
+    """Write the report of a run.
+
+    Parameters
+    ----------
+    content : dict
+        Content of result.json.
+    view : plot.View
+        Rasters and samples.
+    picture : str or Path
+        raster.png, put into the page.
+    gallery : int
+        Most samples in the gallery.
+
+    Returns
+    -------
+    str
+        HTML.
+    """
+    metrics = content["metrics"]
+    parts = [
+        f"<h1>{_text(content['title'])}</h1>",
+        f"<p class=soft>{_text(_subtitle(content))}</p>",
+        _headlines(metrics),
+        "".join(f"<div class=warn>{_text(line)}</div>" for line in content["warnings"]),
+        _published(content),
+        f"<h2>Spikes</h2><img class=wide alt='spikes of a few samples' src='{_inline(Path(picture).read_bytes())}'>",
+        _populations(metrics),
+        _gallery(view, gallery),
+        _confusion(view),
+        _reproduce(content),
+    ]
+    head = "<meta charset=utf-8><meta name=viewport content='width=device-width,initial-scale=1'>"
+    head += f"<title>{_text(content['title'])}</title><style>{STYLE}</style>"
+    return f"<!doctype html><html lang=en><head>{head}</head><body>{''.join(parts)}</body></html>\n"
+
+
+def _text(value):
+    return html.escape(str(value))
+
+
+def _inline(data):
+    return "data:image/png;base64," + base64.b64encode(data).decode("ascii")
+
+
+def headline(metrics, key):
+    """Return one number for a metric, or None.
+
+    Parameters
+    ----------
+    metrics : dict
+        Of result.json.
+    key : str
+        Name of the metric; of a nested one the total or the mean is taken.
+
+    Returns
+    -------
+    float or None
+    """
+    value = metrics.get(key)
+    if isinstance(value, dict):
+        value = value.get("total", value.get("mean_ms"))
+    return value
+
+
+def shown(value, kind):
+    """Write a number for people.
+
+    Parameters
+    ----------
+    value : float, str or None
+    kind : {"percent", "number", "count", "ms"}
+
+    Returns
+    -------
+    str
+    """
+    if value is None or isinstance(value, str):
+        return value or "–"
+    if kind == "percent":
+        return f"{100 * value:.2f} %"
+    if kind == "count":
+        return f"{value:,.0f}"
+    return f"{value:.4g} ms" if kind == "ms" else f"{value:.4g}"
+
+
+def _subtitle(content):
+    metrics, timing = content["metrics"], content["timing"]
+    engine = metrics.get("engine")
+    ran = f"{engine} engine ({metrics['engine_reason']}), " if engine else ""
+    return f"{ran}{timing['seconds']:.1f} s in all, eventsnn {content['provenance']['versions']['eventsnn']}"
+
+
+def _headlines(metrics):
+    boxes = [
+        f"<div class=figure><b>{shown(headline(metrics, key), kind)}</b><span>{label}</span></div>"
+        for key, label, kind in HEADLINES
+        if headline(metrics, key) is not None
+    ]
+    return f"<div class=figures>{''.join(boxes)}</div>"
+
+
+def _published(content):
+    if not content["published"]:
+        return ""
+    kinds = {key: (label, kind) for key, label, kind in HEADLINES}
+    rows = []
+    for key, figure in content["published"].items():
+        label, kind = kinds.get(key, (key.replace("_", " "), "number"))
+        source = f"{figure['source']}. {figure['note']}".rstrip(". ")
+        measured = shown(headline(content["metrics"], key), kind)
+        rows.append(
+            f"<tr><td>{_text(label)}<td>{_text(shown(figure['value'], kind))}<td>{measured}"
+            f"<td class=text>{_text(source)}"
+        )
+    head = "<tr><th>figure<th>published<th>measured<th class=text>source"
+    return f"<h2>Published and measured</h2><table>{head}{''.join(rows)}</table>"
+
+
+def _populations(metrics):
+    rows = []
+    for name, row in metrics.get("populations", {}).items():
+        share = row["spikes"] / (row["neurons"] * metrics["samples"])
+        spikes = f"<td>{row['spikes']:,}<td>{share:.4g}" if row["fires"] else "<td>–<td>–"
+        rows.append(f"<tr><td>{_text(name)}<td>{row['neurons']:,}{spikes}<td>{row['updates']:,}")
+    if not rows:
+        return ""
+    head = "<tr><th>population<th>neurons<th>spikes<th>per neuron and sample<th>updates"
+    queue = ", ".join(f"{name} {count:,}" for name, count in metrics["queue"].items())
+    work = f"<p class=soft>{metrics['synaptic_events']:,} synaptic events; queue: {queue}</p>"
+    return f"<h2>Populations</h2><table>{head}{''.join(rows)}</table>{work}"
+
+
+def _png(image):
+    from PIL import Image
+
+    stream = io.BytesIO()
+    Image.fromarray(image).save(stream, "PNG", optimize=True)
+    return _inline(stream.getvalue())
+
+
+def _gallery(view, most):
+    """Wrong ones first: they are what a person wants to see."""
+    prediction, labels = view.samples.get("prediction"), view.samples.get("label")
+    if prediction is None or labels is None or view.image(0) is None:
+        return ""
+    wrong = [k for k in range(len(labels)) if prediction[k] != labels[k] and view.image(k) is not None]
+    right = [k for k in range(len(labels)) if prediction[k] == labels[k]]
+    first = wrong[: most // 2]
+    cells = []
+    for k in [*first, *right[: most - len(first)]]:
+        image = view.image(k)
+        if image is None:
+            continue
+        said, label = view.class_name(int(prediction[k])), view.class_name(int(labels[k]))
+        text = _text(said) if said == label else f"<span class=wrong>{_text(said)}, is {_text(label)}</span>"
+        cells.append(f"<figure><img alt='{_text(label)}' src='{_png(image)}'>{text}</figure>")
+    lead = f"{len(first)} of the mistakes first" if first else "no mistakes among them"
+    return f"<h2>Samples</h2><p class=soft>Predicted class; {lead}.</p><div class=gallery>{''.join(cells)}</div>"
+
+
+def _confusion(view):
+    prediction, labels = view.samples.get("prediction"), view.samples.get("label")
+    if prediction is None or labels is None:
+        return ""
+    n = int(max(prediction.max(), labels.max())) + 1
+    if n > 20:
+        return ""
+    from eventsnn.metrics import confusion_matrix
+
+    table = np.asarray(confusion_matrix(prediction, labels, n))
+    rows = []
+    for label in range(n):
+        cells = []
+        for said in range(n):
+            share = table[label, said] / max(1, table[label].sum())
+            colour = PALETTE[2] if said == label else PALETTE[4]
+            alpha = round(255 * (0.55 * share if said == label else min(1.0, 6 * share)))
+            cells.append(f"<td style='background:{colour}{alpha:02x}'>{table[label, said] or ''}")
+        rows.append(f"<tr><th>{_text(view.class_name(label))}{''.join(cells)}")
+    head = "<tr><th>" + "".join(f"<th>{_text(view.class_name(i))}" for i in range(n))
+    note = "<p class=soft>Rows: the label. Columns: the prediction.</p>"
+    return f"<h2>Confusion</h2>{note}<table class=confusion>{head}{''.join(rows)}</table>"
+
+
+def _reproduce(content):
+    origin = content["provenance"]
+    facts = {k: v for k, v in origin.items() if k != "scenario"}
+    return (
+        "<h2>Again</h2><p>The raster stores the scenario; this gives the same spikes, bit for bit:</p>"
+        "<pre>eventsnn run raster.h5 --out again</pre>"
+        f"<p class=soft>First run with: <code>{_text(origin['command'])}</code></p>"
+        f"<details><summary>Scenario</summary><pre>{_text(origin['scenario'])}</pre></details>"
+        f"<details><summary>Provenance</summary><pre>{_text(json.dumps(facts, indent=1))}</pre></details>"
+    )

@@ -1,0 +1,110 @@
+"""Stage `measure`: from predictions and counters to the figures of result.json, and warnings about odd populations."""
+
+import numpy as np
+
+from eventsnn.metrics import accuracy, agreement
+
+SATURATED = 0.9  # spikes per neuron and step
+QUEUE = ("queue_pushes", "queue_pops", "instants")
+EARLY = 0.001  # share of spikes at the opening of their window
+
+
+def measure(job):
+    """Compute the metrics of a run.
+
+    Parameters
+    ----------
+    job : Job
+
+    Returns
+    -------
+    dict
+        `metrics` and `warnings`, plain data; free of timings, so that equal runs give equal text.
+    """
+    metrics, warnings = {}, []
+    if "train" in job.results:
+        metrics["training"] = _training(job)
+    if "run" in job.results:
+        outcome, maker = job.results["run"], job.results["encode"]
+        metrics |= _classification(outcome, job.results.get("data"))
+        metrics |= _activity(outcome, maker.n_samples)
+        warnings = _warnings(job, outcome, maker)
+    elif "data" in job.results:
+        metrics |= _source_only(job)
+    return {"metrics": metrics, "warnings": warnings}
+
+
+def _training(job):
+    curve = job.results["train"]["curve"]
+    return {"epochs": len(curve), "last": curve[-1] if curve else {}}
+
+
+def _source_only(job):
+    """Accuracy of the ReLU network on the samples of the data section, where nothing spikes."""
+    samples = job.results["data"]
+    graph = job.relu_graph
+    prediction = np.argmax(graph.forward(graph.as_inputs(samples.x)), axis=1)
+    return {"samples": len(samples), "source_accuracy": accuracy(prediction, samples.labels)}
+
+
+def _classification(outcome, samples):
+    found = {}
+    labels = None if samples is None else samples.labels
+    if outcome.prediction is not None and labels is not None:
+        found["accuracy"] = accuracy(outcome.prediction, labels)
+    if outcome.source is not None and labels is not None:
+        found["source_accuracy"] = accuracy(outcome.source, labels)
+    if outcome.source is not None and outcome.prediction is not None:
+        found["agreement"] = agreement(outcome.prediction, outcome.source)
+    if outcome.latency is not None:
+        finite = outcome.latency[np.isfinite(outcome.latency)]
+        mean, most = (float(finite.mean()), float(finite.max())) if finite.size else (None, None)
+        found["latency"] = {"mean_ms": mean, "max_ms": most, "undecided": int(outcome.latency.size - finite.size)}
+    return found
+
+
+def _activity(outcome, n_samples):
+    """Spikes per neuron and sample, of all neurons that can spike, and the work of the engine."""
+    firing = {name: row for name, row in outcome.populations.items() if row["fires"]}
+    spikes, neurons = (sum(row[key] for row in firing.values()) for key in ("spikes", "neurons"))
+    each = {name: row["spikes"] / (row["neurons"] * n_samples) for name, row in firing.items()}
+    counters = outcome.counters
+    return {
+        "samples": n_samples,
+        "spikes_per_neuron": {"total": spikes / (neurons * n_samples) if neurons else 0.0, "per_population": each},
+        "spikes": {
+            "total": spikes, "inputs": outcome.inputs, "per_population": {n: r["spikes"] for n, r in firing.items()},
+        },
+        "synaptic_events": counters.get("synaptic_events", 0),
+        "synaptic_events_per_sample": counters.get("synaptic_events", 0) / n_samples,
+        "neuron_updates": counters.get("neuron_updates", 0),
+        "queue": {k.removeprefix("queue_"): counters[k] for k in QUEUE if k in counters},
+        "engine": outcome.engine,
+        "engine_reason": outcome.engine_reason,
+        "raster_sha256": outcome.raster_sha256,
+        "populations": outcome.populations,
+    }
+
+
+def _warnings(job, outcome, maker):
+    """Name populations that never spike, and those that spike as much as they can."""
+    found = []
+    network = job.results["network"]
+    for name, row in outcome.populations.items():
+        if not row["fires"]:
+            continue
+        if row["spikes"] == 0:
+            found.append(f"population '{name}' is silent: none of its {row['neurons']} neurons spiked in any sample")
+            continue
+        if row.get("early", 0) > EARLY * row["spikes"]:
+            share = row["early"] / row["spikes"]
+            found.append(f"population '{name}' is saturated: {share:.1%} of its spikes came as the window opened; "
+                         "raise convert.zeta or calibrate on more samples")  # fmt: skip
+        if network.clock == "grid":
+            steps = outcome.counters["instants"] / maker.n_samples if maker.steps is None else maker.steps
+            rate = row["spikes"] / (row["neurons"] * maker.n_samples * max(1, steps))
+            if rate > SATURATED:
+                found.append(f"population '{name}' is saturated: {rate:.2f} spikes per neuron and step; "
+                             "lower its weights or raise its threshold")  # fmt: skip
+    found += [f"input '{name}' is silent: nothing entered the network" for name, n in outcome.inputs.items() if not n]
+    return found

@@ -1,0 +1,93 @@
+"""Stage `data`: the samples of an experiment, from a known data set or a user's own .npz."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from eventsnn.errors import DataError
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Samples with labels.
+
+    Attributes
+    ----------
+    x : ndarray, shape (n, y, x, channel) or (n, m), or None
+        Values; bytes are divided by 255.
+    recordings : EventDataset or None
+        Recordings of an event camera instead of values.
+    labels : ndarray of int, shape (n,)
+    ids : ndarray of int, shape (n,)
+        Number of each sample in its split: random codes are keyed by it.
+    classes : tuple of str
+        Names of the classes.
+    name : str
+        For messages and reports.
+    sha256 : str
+        Of the content of the split and the numbers of the samples.
+    """
+
+    x: np.ndarray | None
+    recordings: object
+    labels: np.ndarray
+    ids: np.ndarray
+    classes: tuple
+    name: str
+    sha256: str
+
+    def __len__(self):
+        return len(self.ids)
+
+
+def load_samples(loaded, spec):
+    """Read the samples that a DataSpec names.
+
+    Parameters
+    ----------
+    loaded : LoadedScenario
+        For relative paths.
+    spec : DataSpec
+        Name or file, split, start, limit.
+
+    Returns
+    -------
+    Samples
+
+    Raises
+    ------
+    DataError
+        If the data set is missing or damaged, or has fewer samples than asked for.
+    """
+    from eventsnn.files.datasets import load
+
+    own = spec.file is not None
+    stop = None if spec.limit is None else spec.start + spec.limit
+    found = load(str(loaded.file(spec.file)) if own else spec.name, spec.split, limit=stop)
+    name, total = spec.file if own else spec.name, len(found)
+    if spec.start >= total or (stop or 0) > total:
+        part = f"{total} samples in its {spec.split} part"
+        raise DataError(f"data set {name}: has {part}, asked for {spec.start} to {stop}")
+    stop = total if stop is None else stop
+    ids = np.arange(spec.start, stop)
+    sha256 = hashlib.sha256(f"{found.sha256} {spec.start} {stop}".encode()).hexdigest()
+    recordings = found if hasattr(found, "recordings") else None
+    x = None if recordings is not None else scale(found.images[spec.start :])
+    labels = np.asarray(found.labels[spec.start :], np.int64)
+    title = f"{name} {spec.split} {spec.start}..{stop - 1}"
+    return Samples(x, recordings, labels, ids, tuple(found.classes), title, sha256)
+
+
+def scale(images):
+    """Return images as networks take them: bytes become float32 in [0, 1], other numbers stay.
+
+    Parameters
+    ----------
+    images : ndarray
+
+    Returns
+    -------
+    ndarray
+    """
+    return images.astype(np.float32) / np.float32(255) if images.dtype == np.uint8 else images

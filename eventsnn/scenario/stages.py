@@ -1,0 +1,222 @@
+"""The stages of an experiment in their order, each hashed over everything that decides its result.
+
+A stage is a name, the stages it needs, the part of the scenario it depends on, and its work. Its hash covers that part,
+the hashes of the stages before it, the content of the files it reads and the version of eventsnn; what it keeps lies
+in `stages/<name>-<hash>/` of the run folder, and is found there again when a run is resumed.
+"""
+
+import hashlib
+import json
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import eventsnn
+from eventsnn.scenario import convert, measure, simulate
+from eventsnn.scenario.build import build
+from eventsnn.scenario.encode import InputMaker
+from eventsnn.scenario.provenance import file_sha256
+from eventsnn.scenario.rules import encoders, explicit, has_source
+from eventsnn.scenario.samples import load_samples
+
+
+@dataclass
+class Job:
+    """One run of a scenario: what its stages have made so far.
+
+    Attributes
+    ----------
+    loaded : LoadedScenario
+    folder : Path or None
+        The run folder; None for a dry run, which leaves nothing.
+    progress : callable
+        Called with (stage, done, total).
+    results, digests, seconds, inputs : dict
+        By stage (inputs: by file or data set): value, hash, wall time, SHA-256 of content.
+    """
+
+    loaded: object
+    folder: Path
+    progress: object = lambda stage, done, total: None
+    results: dict = field(default_factory=dict)
+    digests: dict = field(default_factory=dict)
+    seconds: dict = field(default_factory=dict)
+    inputs: dict = field(default_factory=dict)
+    samples: dict = field(default_factory=dict)
+
+    @property
+    def spec(self):
+        """The validated scenario."""
+        return self.loaded.spec
+
+    def own_folder(self, stage):
+        """Where a stage keeps what it made; None where nothing is kept."""
+        return None if self.folder is None else self.folder / "stages" / f"{stage}-{self.digests[stage][:12]}"
+
+    def load(self, spec):
+        """Read samples once, however many stages use them."""
+        name = spec.model_dump_json()
+        if name not in self.samples:
+            self.samples[name] = load_samples(self.loaded, spec)
+            self.inputs[self.samples[name].name] = self.samples[name].sha256
+        return self.samples[name]
+
+    def hash_file(self, text):
+        """Hash a file that the scenario names, and remember it for the provenance."""
+        self.inputs[text] = file_sha256(self.loaded.file(text))
+        return self.inputs[text]
+
+    @property
+    def relu_graph(self):
+        """The ReLU network, trained or read, or None."""
+        return self.results["train"]["graph"] if "train" in self.results else self.results.get("source")
+
+    def ticker(self, stage):
+        """A callable (done, total) that reports the progress of one stage."""
+        return lambda done, total: self.progress(stage, done, total)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of an experiment.
+
+    Attributes
+    ----------
+    name : str
+    needs : tuple of str
+        Stages whose hashes enter its own (those of them that the scenario has).
+    present : callable
+        Takes the scenario; whether it has this stage.
+    identity : callable
+        Takes the job; plain data that decides the result, besides what it needs.
+    work : callable
+        Takes the job; returns the stage's result.
+    """
+
+    name: str
+    needs: tuple
+    present: object
+    identity: object
+    work: object
+
+
+def execute(job, until=None):
+    """Run the stages of a scenario in order.
+
+    Parameters
+    ----------
+    job : Job
+        Filled in on the way.
+    until : str, optional
+        Last stage to run; None: all.
+
+    Returns
+    -------
+    Job
+        The same.
+    """
+    for stage in STAGES:
+        if stage.present(job.spec):
+            start = time.perf_counter()
+            parts = [stage.name, eventsnn.__version__, stage.identity(job)]
+            parts += [[name, job.digests[name]] for name in stage.needs if name in job.digests]
+            job.digests[stage.name] = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+            job.results[stage.name] = stage.work(job)
+            job.seconds[stage.name] = time.perf_counter() - start
+        if stage.name == until:
+            break
+    return job
+
+
+def _dump(spec, **options):
+    return None if spec is None else spec.model_dump(mode="json", **options)
+
+
+def _data_identity(job):
+    return [_dump(job.spec.data), job.load(job.spec.data).sha256]
+
+
+def _train_identity(job):
+    return [_dump(job.spec.train), job.spec.seed, job.load(job.spec.train.data).sha256]
+
+
+def _train(job):
+    graph = job.results.get("source")
+    samples = job.load(job.spec.train.data)
+    folder = job.own_folder("train")
+    graph, curve = convert.train_graph(job.loaded, graph, samples, folder, job.ticker("train"))
+    return {"graph": graph, "curve": curve, "weights": folder / "weights.h5"}
+
+
+def _convert_identity(job):
+    codes = [_dump(code) for code in encoders(job.spec).values()]
+    return [_dump(job.spec.convert), codes, job.load(job.spec.convert.calibration.data).sha256]
+
+
+def _convert(job):
+    calibration = job.load(job.spec.convert.calibration.data)
+    network, report = convert.convert(job.loaded, job.relu_graph, calibration, job.own_folder("convert"))
+    return {"network": network, "report": report}
+
+
+def _network_identity(job):
+    written = explicit(job.spec)
+    files = [job.hash_file(text) for text in named_files(_dump(written))] if written is not None else []
+    return [_dump(written), files, job.spec.seed if written is not None else None, _dump(job.spec.readout)]
+
+
+def _network(job):
+    network = build(job.loaded) if explicit(job.spec) is not None else job.results["convert"]["network"]
+    wanted = job.spec.readout
+    if wanted is None:
+        return network
+    from eventsnn.errors import EventsnnError
+    from eventsnn.network import Readout
+
+    try:
+        return replace(network, readout=Readout(wanted.population or network.populations[-1].name, wanted.kind))
+    except EventsnnError as error:
+        raise job.loaded.error(("readout",), error) from None
+
+
+def named_files(data):
+    """Return the files that a part of a scenario names, in order.
+
+    Parameters
+    ----------
+    data : object
+        Plain data.
+
+    Returns
+    -------
+    list of str
+        Values of all keys called `file`.
+    """
+    if isinstance(data, dict):
+        own = [data["file"]] if isinstance(data.get("file"), str) else []
+        return own + [x for value in data.values() for x in named_files(value)]
+    return [x for value in data for x in named_files(value)] if isinstance(data, list) else []
+
+
+def _encode_identity(job):
+    codes = {str(name): _dump(code) for name, code in encoders(job.spec).items()}
+    return [codes, [job.hash_file(text) for text in named_files(codes)], job.spec.seed, job.spec.run.duration]
+
+
+def _runs(spec):
+    return spec.run is not None
+
+
+STAGES = (
+    Stage("data", (), lambda s: s.data is not None, _data_identity, lambda j: j.load(j.spec.data)),
+    Stage("source", (), has_source, lambda j: j.hash_file(j.spec.network.source.file),
+          lambda j: convert.source_graph(j.loaded)),
+    Stage("train", ("source",), lambda s: s.train is not None, _train_identity, _train),
+    Stage("convert", ("source", "train"), lambda s: s.convert is not None, _convert_identity, _convert),
+    Stage("network", ("convert",), _runs, _network_identity, _network),
+    Stage("encode", ("data", "network"), _runs, _encode_identity,
+          lambda j: InputMaker(j.loaded, j.results["network"], j.results.get("data"))),
+    Stage("run", ("network", "encode", "source", "train"), _runs, lambda j: _dump(j.spec.run, exclude={"threads"}),
+          simulate.simulate),
+    Stage("measure", ("run", "data", "train"), lambda s: True, lambda j: None, measure.measure),
+)  # fmt: skip

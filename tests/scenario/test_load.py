@@ -1,0 +1,147 @@
+"""Scenarios are validated as a whole: every mistake at once, with file, line, path, value, and the right spelling."""
+
+import re
+
+import pytest
+
+from eventsnn.errors import ScenarioError
+from eventsnn.scenario import convert, encode, schema, schema_source
+from eventsnn.scenario.build import SYNAPSES
+from eventsnn.scenario.load import load
+from eventsnn.scenario.problems import _tags
+from tests.scenario.helpers import ROOT, SCENARIOS, TINY, make_tiny, resolved
+
+GRID = """
+format: 1
+title: grid
+network:
+  dt: 1 ms
+  inputs: {a: {shape: [4]}}
+  populations: {b: {shape: [4], model: if}}
+  projections:
+    ab: {source: a, target: b, synapses: {kind: dense, weights: {init: constant, value: 1}}}
+encode: {code: raster, times: [0], neurons: [1]}
+run: {duration: 10}
+"""
+BAD = [
+    # (text, override or None, line, what the message must say)
+    (TINY, "run.thread=2", None, "run.thread: unknown key, allowed engine, .*did you mean 'threads'"),
+    (TINY, "dta.limit=2", None, "dta: unknown key, .*did you mean 'data'"),
+    (TINY, "convert.to=ramp", None, "convert.to: unknown value, got 'ramp', allowed ramps, if, did you mean 'ramps'"),
+    (TINY, "encode.code=ttf", None, "encode.code: unknown value, got 'ttf'.*did you mean 'ttfs'"),
+    (TINY, "run.engine=evnt", None, "got 'evnt', allowed event, stepped, analytic, auto, did you mean 'event'"),
+    (TINY, "run.threads=0", None, "run.threads: must be >= 1, got 0"),
+    (TINY, "run.threads=1.5", None, "run.threads: must be a whole number"),
+    (TINY, "run.threads=true", None, "run.threads: must be a whole number, got true"),
+    (TINY, "run.duration=10 mss", None, "unknown unit of time, got 'mss'.*did you mean 'ms'"),
+    (TINY, "run.duration=.nan", None, "must be a finite time"),
+    (TINY, "title=[1]", None, "title: must be text, got a list"),
+    (TINY, "convert.zeta=big", None, "convert.zeta: must be a number, got 'big'"),
+    (TINY, "convert.zeta=.inf", None, "convert.zeta: must be a finite number"),
+    (TINY, "data=3", None, "data: must be a mapping"),
+    (TINY, "data={name: mnst}", None, "data.name: unknown data set, got 'mnst', allowed digits, .*did you mean 'mnist'"),
+    (TINY, "data={}", None, "data: needs either name"),
+    (TINY, "network={sorce: {file: a.npz}}", None, "network.sorce: unknown key, allowed source.*did you mean 'source'"),
+    (TINY, "network={}", None, "network.source: required"),
+    (TINY, "convert=null", None, "convert: required to run"),
+    (TINY, "encode=null", None, "encode: required to run"),
+    (TINY, "run=null", None, "run: required"),
+    (TINY, "format=2", None, "format: unknown value, got 2, allowed 1"),
+    (TINY, "published.acuracy={value: 1, source: x}", None, "published.acuracy: .*did you mean 'accuracy'"),
+    (TINY, "run", None, "must look like a.b=value"),
+    (TINY.replace("ttfs}", "ttfs, q: x}"), None, 7, "encode.q: must be a number, got 'x'"),
+    (TINY + "smoke: {data.limt: 3}", None, 9, "data.limt: unknown key, .*did you mean 'limit'"),
+    (TINY + "smoke: {run.batch: no}", None, 9, "run.batch: must be a whole number, got 'no'"),
+    (GRID, "network.populations.b.modl=if", None, "modl: unknown key, allowed shape, model.*did you mean 'model'"),
+    (GRID, "network.projections.ab.synapses.kind=dens", None, "synapses.kind: unknown value, got 'dens'.*did you mean 'dense'"),
+    (GRID, "network.projections.ab.synapses.weights={}", None, "needs the key 'init', allowed normal, uniform"),
+    (GRID, "encode.neurons=[1,2]", None, "encode.neurons: times and neurons must be equally long, got 1 and 2"),
+    (GRID, "encode={b: {code: raster, file: x.h5}}", None, "encode.b: unknown input, allowed a"),
+    (GRID, "convert={to: if, calibration: {data: {name: mnist}}}", None, "convert: an explicit network is spiking already"),
+]
+
+
+@pytest.mark.parametrize(("text", "override", "line", "message"), BAD)
+def test_mistakes_name_place_and_remedy(text, override, line, message):
+    with pytest.raises(ScenarioError) as caught:
+        resolved(text, [override] if override else [])
+    found = str(caught.value)
+    assert re.search(message, found), found
+    assert f"s.yml:{line}:" in found if line else f"--set {override}" in found
+
+
+def test_all_mistakes_at_once():
+    text = TINY.replace("title: tiny", "titel: tiny").replace("batch: 4", "batch: 0, engine: x") + "extra: 1\n"
+    with pytest.raises(ScenarioError) as caught:
+        resolved(text, ["convert.zeta=q"])
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 6  # title missing, titel, batch, engine, extra, zeta
+    assert all(re.match(r"(s\.yml:\d+|--set [^:]+): [a-z.]+: ", line) for line in lines)
+
+
+def test_overrides_change_what_they_name_and_the_hash():
+    plain, changed = resolved(TINY), resolved(TINY, ["run.batch=5", "seed=3", "convert.zeta=1e-1"])
+    assert (changed.spec.run.batch, changed.spec.seed, changed.spec.convert.zeta) == (5, 3, 0.1)
+    assert plain.sha256 != changed.sha256
+    assert resolved(TINY, ["run.threads=2"]).sha256 == plain.sha256  # threads change no result
+    assert resolved(TINY, ["run.engine=event"]).sha256 == plain.sha256  # a default written out is no change
+    assert resolved(changed.text).sha256 == changed.sha256  # the resolved text says everything
+
+
+def test_later_overrides_win_and_lists_are_indexed():
+    loaded = resolved(TINY + "smoke: {run.batch: 9}\n", ["run.record=[a, b]", "run.record.1=c"], smoke=True)
+    assert loaded.spec.run.batch == 9 and loaded.spec.run.record == ["a", "c"] and loaded.spec.smoke == {}
+    with pytest.raises(ScenarioError, match="must name an entry"):
+        resolved(TINY, ["run.record=[a]", "run.record.4=c"])
+
+
+@pytest.mark.parametrize("path", SCENARIOS, ids=lambda p: p.stem)
+def test_every_scenario_is_valid_in_both_forms(path):
+    assert load(path).spec.smoke
+    assert load(path, smoke=True).spec.format == 1
+
+
+def test_the_shipped_quick_start_is_the_one_in_scenarios(tmp_path, monkeypatch):
+    shipped = ROOT / "eventsnn" / "shipped" / "quickstart.yml"
+    assert shipped.read_bytes() == (ROOT / "scenarios" / "quickstart.yml").read_bytes()
+    monkeypatch.chdir(tmp_path)  # as after installing a wheel: no scenarios folder
+    assert load("scenarios/quickstart.yml").sha256 == load("shipped:quickstart.yml").sha256
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    with pytest.raises(ScenarioError, match="no such file"):
+        load(tmp_path / "missing.yml")
+    (tmp_path / "latin.yml").write_bytes(b"title: \xe9\xff")
+    with pytest.raises(ScenarioError, match="not UTF-8"):
+        load(tmp_path / "latin.yml")
+    (tmp_path / "big.yml").write_bytes(b"#" * 1_000_001)
+    with pytest.raises(ScenarioError, match="too large"):
+        load(tmp_path / "big.yml")
+    (tmp_path / "list.yml").write_text("- 1\n")
+    with pytest.raises(ScenarioError, match="must be a mapping"):
+        load(tmp_path / "list.yml")
+
+
+def test_relative_paths_start_at_the_file(tmp_path, monkeypatch):
+    path = make_tiny(tmp_path)
+    monkeypatch.chdir("/")
+    assert load(path).file("tiny.npz") == tmp_path.resolve() / "tiny.npz"
+
+
+def test_every_tag_of_the_schema_has_its_entry():
+    def tags(union, key):
+        members = union.__args__[0].__args__
+        return {tag for m in members for tag in _tags(m) & set(m.model_fields[key].annotation.__args__)}
+
+    assert tags(schema.Convert, "to") == set(convert.CONVERTERS)
+    assert tags(schema.Encoder, "code") == {*encode.ENCODERS, "raster"}
+    from eventsnn.scenario.schema_network import Synapses
+
+    assert tags(Synapses, "kind") == set(SYNAPSES)
+
+
+def test_training_settings_are_those_of_the_trainer():
+    from eventsnn.ann.settings import TrainSettings
+
+    ours, theirs = schema_source.TrainSettings(), TrainSettings()
+    assert ours.model_dump() == theirs.to_dict()
