@@ -1,0 +1,1 @@
+"""Plain twins of the engines, written from docs/semantics.md alone."""
