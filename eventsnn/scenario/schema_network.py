@@ -6,7 +6,7 @@ from pydantic import Field
 
 from eventsnn.scenario.schema_base import Count, File, Name, PositiveTime, Shape, Strict
 
-Dtype = Literal["float32", "float64", "int32"]
+Dtype = Literal["float32", "float64", "int32", "int64"]
 
 
 class InputSpec(Strict):
