@@ -20,6 +20,7 @@ class Part:
     readout: np.ndarray | None
     latency: np.ndarray | None
     states: dict
+    traces: dict
     counters: dict
     per_population: dict
 
@@ -44,7 +45,16 @@ def grid_part(job, worker, lists, before, steps):
     readout, latency = None, None
     if job.plan.network.readout is not None:
         readout, latency = _read_grid(job.plan, worker, lists, steps, dt_ms)
-    return Part(1, spikes, readout, latency, states, counters, per)
+    return Part(1, spikes, readout, latency, states, _traces(job, worker), counters, per)
+
+
+def _traces(job, worker):
+    traces = {}
+    for name, seen in worker.traces.items():
+        node = job.plan.nodes[name]
+        stack = np.array(seen).reshape(len(seen), len(node.variables), node.size)
+        traces[name] = {variable: stack[None, :, k] for k, (variable, _) in enumerate(node.variables)}
+    return traces
 
 
 def _read_grid(plan, worker, lists, steps, dt_ms):
@@ -85,7 +95,7 @@ def gated_part(job, worker, lists, count):
         latency = np.full(count, float(job.plan.nodes[asked.population].node.parameters["t_open"]))
     elif asked is not None:
         readout, latency = _read_gated(job.plan, asked, lists[asked.population], count)
-    return Part(count, spikes, readout, latency, states, dict(worker.counters), per)
+    return Part(count, spikes, readout, latency, states, {}, dict(worker.counters), per)
 
 
 def _read_gated(plan, asked, found, count):
@@ -127,6 +137,8 @@ def collect(job, parts, result):
         result.prediction = winners(result.readout, job.plan.network.readout.kind)
     for name in job.record_state:
         result.states[name] = {v: np.concatenate([p.states[name][v] for p in parts]) for v in parts[0].states[name]}
+    for name in job.traced:
+        result.traces[name] = {v: np.concatenate([p.traces[name][v] for p in parts]) for v in parts[0].traces[name]}
     return result
 
 

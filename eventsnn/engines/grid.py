@@ -4,6 +4,8 @@ The event engine and its time-stepped twin are the same walk; `everything` is th
 every neuron at every instant, the event engine those at which something arrived or which asked to be woken.
 """
 
+import math
+
 import numpy as np
 
 from eventsnn.compile import specialise
@@ -31,9 +33,12 @@ class GridRun:
         One group of all components instead of one after another.
     slab : int, optional
         Instants handled at a time; by default as many as keep the cells in cache.
+    traced : dict
+        Name of a population -> period in steps with which its state is looked at.
     """
 
-    def __init__(self, plan, steps, *, everything=False, interleaved=False, slab=None):
+    def __init__(self, plan, steps, *, everything=False, interleaved=False, slab=None, traced=None):
+        self.traced = traced or {}
         self.plan, self.steps, self.everything = plan, steps, everything
         self.groups = [plan.order] if interleaved else plan.components
         self.windows = [self._window(group, slab) for group in self.groups]
@@ -50,7 +55,10 @@ class GridRun:
         for source, target, delay, _ in edges(self.plan.network):
             if source in position and target in position and position[source] >= position[target]:
                 window = min(window, delay)
-        return max(1, min(window, self.steps))
+        window = max(1, min(window, self.steps))
+        for name in self.traced.keys() & position.keys():  # slabs end where somebody looks
+            window = math.gcd(window, self.traced[name])
+        return window
 
     def run(self, inputs, stop=None):
         """Run one sample.
@@ -74,6 +82,7 @@ class GridRun:
                 self._fill_input(node, inputs[name])
         for population in self.populations.values():
             population.reset()
+        self.traces = {name: [] for name in self.traced}
         for group, window in zip(self.groups, self.windows):
             for t0 in range(0, self.steps, window):
                 for name in group:
@@ -98,6 +107,8 @@ class GridRun:
         if isinstance(node.node, Population):
             self._deliver(node, t0, rows)
             self._evaluate(node, t0, rows)
+            if node.name in self.traced and (t0 + rows) % self.traced[node.name] == 0:
+                self.traces[node.name].append(self.populations[node.name].peek(t0 + rows))
         elif not is_input(node):
             self._pool(node, t0, rows)
 
@@ -196,6 +207,14 @@ class _PopulationState:
         self.cells[:] = 0
         self.marks[:] = 0
         self.calendar = new_calendar(self.node.units)
+
+    def peek(self, steps):
+        """Return all state variables (variables, n) as they are after `steps` steps; the run goes on as if unseen."""
+        kept = self.state.copy(), self.last.copy()
+        self.settle(steps)
+        seen = self.state[:, :, :self.node.lanes].transpose(1, 0, 2).reshape(self.state.shape[1], -1)
+        self.state, self.last = kept
+        return seen.copy()
 
     def settle(self, steps):
         self.node.kernels["settle"](self.state, self.last, steps, self.node.lanes, self.node.ports, self.node.p, self.node.maps)

@@ -38,6 +38,8 @@ class RunResult:
         (n_samples,) ms until the answer stands.
     states : dict
         Name of a population -> {variable: (n_samples, n)} at the end, for those named in `record_state`.
+    traces : dict
+        Name of a population -> {variable: (n_samples, n_times, n)}, for those named in `trace_state`.
     counters : dict
         spikes (of populations), synaptic_events, neuron_updates, queue_pushes, queue_pops, instants; the sum over samples.
     per_population : dict
@@ -53,6 +55,7 @@ class RunResult:
     prediction: np.ndarray | None = None
     latency: np.ndarray | None = None
     states: dict = field(default_factory=dict)
+    traces: dict = field(default_factory=dict)
     counters: dict = field(default_factory=dict)
     per_population: dict = field(default_factory=dict)
     engine: str = "event"
@@ -62,7 +65,7 @@ class RunResult:
 
 
 def run(network, inputs, *, duration=None, engine="event", schedule="streamed", threads=1, seed=0, record=None,
-        record_state=(), slab=None, progress=None):
+        record_state=(), trace_state=None, slab=None, progress=None):
     """Run a network.
 
     Parameters
@@ -85,6 +88,8 @@ def run(network, inputs, *, duration=None, engine="event", schedule="streamed", 
         Nodes whose rasters are kept; None: all.
     record_state : iterable of str
         Populations whose final state is kept.
+    trace_state : dict, optional
+        Population -> period in steps: its state is kept after every so many steps (grid clock). Looking changes no bit.
     slab : int, optional
         Instants handled at a time (grid clock).
     progress : callable, optional
@@ -101,13 +106,15 @@ def run(network, inputs, *, duration=None, engine="event", schedule="streamed", 
     RunError
         If early spikes are refused, or numbers are no longer finite.
     """
-    _check_choices(network, engine, schedule, threads, record, record_state, slab)
+    _check_choices(network, engine, schedule, threads, record, (*record_state, *(trace_state or {})), slab)
+    _check_traces(network, trace_state)
     samples = check_inputs(network, inputs)
     before, start = compiling.seconds_compiling, time.perf_counter()
     plan = make_plan(network)
     engine, reason = _choose(plan, inputs, duration, engine, samples)
     record = list(plan.nodes) if record is None else [n for n in plan.nodes if n in set(record)]
-    job = _Job(plan, inputs, duration, engine, schedule, slab, record, tuple(record_state), progress, samples)
+    job = _Job(plan, inputs, duration, engine, schedule, slab, record, tuple(record_state), progress, samples,
+               dict(trace_state or {}))
     if engine == "analytic":
         from eventsnn.engines.analytic import run_analytic
 
@@ -141,6 +148,14 @@ def _check_choices(network, engine, schedule, threads, record, record_state, sla
         raise NetworkError("engine: 'analytic' needs gated populations (a closed form); use event or stepped on the grid clock")
 
 
+def _check_traces(network, trace_state):
+    for name, period in (trace_state or {}).items():
+        if network.clock != "grid":
+            raise NetworkError("trace_state: needs the grid clock (a gated population's state is its potential: record_state)")
+        if not isinstance(period, int | np.integer) or period < 1:
+            raise NetworkError(f"trace_state.{name}: must be a whole number of steps >= 1, got {period!r}")
+
+
 def _choose(plan, inputs, duration, engine, samples):
     """Return (engine, why)."""
     if engine != "auto":
@@ -167,6 +182,7 @@ class _Job:
     record_state: tuple
     progress: object
     samples: int
+    traced: dict = field(default_factory=dict)
     stopped: bool = False
     done: int = 0
     lock: object = field(default_factory=threading.Lock)
@@ -198,7 +214,7 @@ def _spread(job, threads):
 def _work_grid(job, first, last):
     steps, feed = grid_rows(job.plan, job.inputs, job.duration)
     worker = GridRun(job.plan, steps, everything=job.engine == "stepped", interleaved=job.schedule == "interleaved",
-                     slab=job.slab)
+                     slab=job.slab, traced=job.traced)
     parts = []
     for sample in range(first, last):
         before = {n: s.counters.copy() for n, s in worker.populations.items()}

@@ -10,5 +10,5 @@ SLOW_TO_DRAW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.la
 
 
 def examples(count):
-    """Settings of a property: so many examples, twice that where the plain kernels are tested."""
-    return settings(max_examples=count if jit_enabled() else 2 * count, suppress_health_check=SLOW_TO_DRAW)
+    """Settings of a property: so many examples, four times that where the plain kernels are tested."""
+    return settings(max_examples=count if jit_enabled() else 4 * count, suppress_health_check=SLOW_TO_DRAW)

@@ -243,3 +243,21 @@ def test_mask_of_a_drive_and_one_value_per_channel():
         result = run(network, {"in": SpikeRaster([], [], size=2, duration=4, dt_ms=1.0)}, engine=engine)
         fired = [(t, i) for _, t, i, _ in spikes_of(result.rasters["p"])]
         assert fired == [(0, 0), (0, 2), (2, 0), (2, 1), (2, 2), (2, 3)]
+
+
+def test_looking_at_the_state_changes_no_bit():
+    """Traces hold the state after every period, equal in both engines, and the run goes on as if nobody had looked."""
+    rng = np.random.default_rng(4)
+    network = Network([Input("in", 7)], [Population("p", 5, "lif", {"leak": 0.8, "bias": 0.06}, "float64")],
+                      [Projection("in", "p", Dense(rng.normal(0.1, 0.4, (7, 5))))], dt_ms=1.0)
+    given = {"in": SpikeRaster.from_dense((rng.random((2, 24, 7)) < 0.1).astype(float))}
+    plain = run(network, given, record_state=["p"])
+    for engine in ("event", "stepped"):
+        traced = run(network, given, engine=engine, record_state=["p"], trace_state={"p": 6})
+        assert_same(traced, plain)
+        seen = traced.traces["p"]["v"]
+        assert seen.shape == (2, 4, 5)
+        assert (seen[:, -1] == plain.states["p"]["v"]).all()
+        for k, steps_done in enumerate((6, 12, 18)):
+            part = run(network, given, duration=steps_done, record_state=["p"])
+            assert (seen[:, k] == part.states["p"]["v"]).all()
