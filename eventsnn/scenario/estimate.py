@@ -2,8 +2,9 @@
 
 import numpy as np
 
-NS_PER_SYNAPTIC_EVENT = 0.3  # delivery at moderate activity on a recent core, measured with perf/
-NS_PER_UPDATE = 4.0
+# rounded up from perf/bench_rate_conv.py and perf/bench_conv2d.py on a recent core: an order of magnitude, not a promise
+NS_PER_SYNAPTIC_EVENT = 0.3
+NS_PER_UPDATE = 1.5
 ACTIVITY = {"continuous": 0.25, "grid": 0.03}  # spikes per neuron: of a sample (one-spike codes), of a step
 BYTES_PER_SPIKE = 24
 
