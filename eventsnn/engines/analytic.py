@@ -54,7 +54,8 @@ def _layers(job, first, last):
         elif isinstance(node, Population):
             values[name] = _population(plan, node, values, count)
         else:
-            row_ptr, ids, amps, times = given[name]
+            row_ptr, *columns = given[name]
+            ids, amps, times = (c[:row_ptr[-1]] for c in columns)
             rows = np.repeat(np.arange(count), np.diff(row_ptr))
             x, t = np.zeros((count, node.size), plan.nodes[name].dtype), np.zeros((count, node.size))
             np.add.at(x, (rows, ids), amps.astype(x.dtype))

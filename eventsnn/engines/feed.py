@@ -5,7 +5,7 @@ import numpy as np
 from eventsnn.compile import specialise
 from eventsnn.encoders.base import Drive
 from eventsnn.engines.grid import scheduled_steps
-from eventsnn.engines.spikes import order_by_id
+from eventsnn.engines.spikes import SLACK, order_by_id
 from eventsnn.errors import NetworkError, did_you_mean
 from eventsnn.raster import SpikeRaster
 
@@ -82,7 +82,7 @@ def grid_rows(plan, inputs, duration):
 
 
 def gated_rows(plan, inputs, first, last):
-    """Return each input's (row offsets, ids, amplitudes, times) for a span of samples, sorted by (row, id).
+    """Return each input's (row offsets, ids, amplitudes, times) for a span of samples, sorted by (row, id), with slack.
 
     A raster without amplitudes carries the time that is left until it ends: x = duration - t.
     """
@@ -92,12 +92,11 @@ def gated_rows(plan, inputs, first, last):
         ids, times = raster.ids[a:b], raster.times[a:b]
         amps = raster.duration - times if raster.amplitudes is None else raster.amplitudes[a:b]
         row_ptr = np.zeros(last - first + 1, np.int64)
-        room, words = b - a + 1, -(-raster.size // 64)
-        new_ids, new_times = np.empty(room, np.int32), np.empty(room)
-        new_amps = np.empty(room, plan.nodes[name].dtype)
+        room, words = b - a + SLACK, -(-raster.size // 64)
+        new_ids, new_times, new_amps = np.zeros(room, np.int32), np.empty(room), np.zeros(room)
         if b > a:
             specialise(order_by_id)(raster.offsets - a, first, last, ids, times, amps, row_ptr, new_ids, new_times,
                                     new_amps, np.empty(raster.size, np.int64), np.zeros(words, np.uint64),
                                     np.empty(raster.size + 8, np.int32))
-        given[name] = (row_ptr, new_ids[:b - a], new_amps[:b - a], new_times[:b - a])
+        given[name] = (row_ptr, new_ids, new_amps, new_times)
     return given

@@ -44,7 +44,8 @@ class GatedRun:
             node = self.plan.nodes[name]
             self.lists[name].rounded = {}
             if is_input(node):
-                self.lists[name].fill(*inputs[name])
+                self.lists[name].adopt(*inputs[name])
+                self.lists[name].index_units()
             elif isinstance(node.node, Population):
                 self._open(node, count)
             else:

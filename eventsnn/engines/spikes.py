@@ -50,14 +50,18 @@ class SpikeList:
                 new[:self.n] = old[:self.n]
                 setattr(self, name, new)
 
-    def fill(self, row_ptr, ids, amps, times=None):
+    def fill(self, row_ptr, ids, amps):
         """Put given spikes in, sorted by (row, id); row r owns ``row_ptr[r] : row_ptr[r + 1]``."""
-        self.n = ids.size
-        self.rounded = {}
-        self.ids = _with_slack(ids, np.int32)
-        self.amps = _with_slack(amps, self.amps.dtype)
-        self.times = self.times if times is None else times
-        self.row_ptr = row_ptr
+        self.adopt(row_ptr, with_slack(ids, np.int32), with_slack(amps, self.amps.dtype), self.times)
+        self.index_units()
+
+    def adopt(self, row_ptr, ids, amps, times):
+        """Take over arrays of spikes (with slack behind them) as they are."""
+        self.n, self.rounded = int(row_ptr[-1]), {}
+        self.row_ptr, self.ids, self.amps, self.times = row_ptr, ids, amps, times
+
+    def index_units(self):
+        """Find the offsets per unit, where somebody needs them."""
         if self.unit_ptr.size > 1:
             specialise(count_units)(self.ids, self.row_ptr, self.unit_ptr, self.units, self.lanes)
 
@@ -75,7 +79,7 @@ class SpikeList:
         return rounded
 
 
-def _with_slack(values, dtype):
+def with_slack(values, dtype):
     """Return a copy with SLACK zeros behind it: delivery reads in blocks of that many."""
     copy = np.zeros(len(values) + SLACK, dtype)
     copy[:len(values)] = values
