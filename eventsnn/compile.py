@@ -239,7 +239,7 @@ class _Walk:
     def value(self, name, value, function):
         if isinstance(value, types.FunctionType):
             self.function(value)
-        elif isinstance(value, _NUMBERS):
+        elif isinstance(value, _NUMBERS) or (type(value).__module__ == "numpy" and getattr(value, "shape", None) == ()):
             self.add(type(value).__name__, repr(value))
         elif isinstance(value, tuple):
             for item in value:

@@ -130,9 +130,10 @@ class Projection:
     ----------
     source, target : str
         Names of nodes; the target is a population.
-    synapses : Dense, Conv2d or Sparse
-    delay : int, default 0
-        Whole steps; 0 (grid clock and gated networks): the spike arrives in the instant of its emission.
+    synapses : Dense, Conv2d, Sparse or SparseMs
+    delay : number, default 0
+        Whole steps on the grid clock, ms on the continuous one (gated populations take none); 0: the spike arrives in
+        the instant of its emission.
     port : str, default "input"
         A port of the target's model.
     """
@@ -140,7 +141,7 @@ class Projection:
     source: str
     target: str
     synapses: object
-    delay: int = 0
+    delay: float = 0
     port: str = "input"
 
     @property
@@ -210,7 +211,8 @@ class Network:
     inputs, populations, projections, relays, drives : sequence
     readout : Readout, optional
     dt_ms : float, optional
-        Length of a step in ms: the grid clock. None: the continuous clock (gated populations).
+        Length of a step in ms: the grid clock. None: the continuous clock, with either gated populations or populations
+        that may spike at any time.
 
     Raises
     ------
@@ -237,6 +239,11 @@ class Network:
     def clock(self):
         """``"grid"`` or ``"continuous"``."""
         return "continuous" if self.dt_ms is None else "grid"
+
+    @property
+    def gated(self):
+        """Whether its populations are gated: every window opens after all of its input has arrived."""
+        return self.clock == "continuous" and all(p.model.clock == "gated" for p in self.populations)
 
     @property
     def nodes(self):

@@ -50,16 +50,21 @@ def _known(network, name, where):
 
 
 def _check_clock(network):
-    wanted = "grid" if network.clock == "grid" else "gated"
+    models = {p.model.clock for p in network.populations}
     for population in network.populations:
-        if population.model.clock != wanted:
+        if (population.model.clock == "grid") != (network.clock == "grid"):
             raise NetworkError(f"population {population.name}: model '{population.model.name}' runs on the "
-                               f"{population.model.clock} clock, this network on the {network.clock} clock "
-                               f"({'set no dt_ms' if wanted == 'grid' else 'give dt_ms'} to change it)")
-    if wanted == "gated":
+                               f"{'grid' if population.model.clock == 'grid' else 'continuous'} clock, this network on the "
+                               f"{network.clock} clock; {'give' if network.clock == 'continuous' else 'set no'} dt_ms")
+    if len(models) > 1:
+        raise NetworkError("a network on the continuous clock has either gated populations or none, got "
+                           f"{', '.join(f'{p.name}: {p.model.clock}' for p in network.populations)}")
+    if network.clock == "continuous":
         if network.drives:
             raise NetworkError("drives need the grid clock: on the continuous clock use the model's bias")
         for relay in network.relays:
+            if not network.gated:
+                raise NetworkError(f"relay {relay.name}: relays need the grid clock or gated populations")
             if relay.kind.kind == "gated_max":
                 raise NetworkError(f"relay {relay.name}: a max pool gated by counters needs the grid clock; the earliest "
                                    "spike is the largest value here: use EarliestPool")
@@ -88,12 +93,24 @@ def _check_projection(network, projection):
         raise NetworkError(f"{projection.label}: weight {at} is {weights[at]}; weights must be finite")
     if target.dtype.startswith("int"):
         _refuse(projection.label, _not_integer(weights, target.dtype))
-    if not isinstance(projection.delay, int | np.integer) or projection.delay < 0:
-        raise NetworkError(f"{projection.label}: delay must be a whole number of steps >= 0, got {projection.delay!r}")
-    if network.clock == "continuous":
+    _check_delay(network, projection)
+    if network.gated:
         if projection.delay or projection.synapses.delays is not None:
             raise NetworkError(f"{projection.label}: gated populations take no delays (all spikes are due when the window opens)")
         _check_windows(source, target, projection.label)
+
+
+def _check_delay(network, projection):
+    delay, listed = projection.delay, type(projection.synapses).__name__
+    if network.clock == "grid":
+        if isinstance(delay, bool) or delay < 0 or delay != int(delay):
+            raise NetworkError(f"{projection.label}: delay must be a whole number of steps >= 0, got {delay!r}")
+        if listed == "SparseMs":
+            raise NetworkError(f"{projection.label}: SparseMs has delays in ms and needs the continuous clock; use Sparse")
+    elif not (np.isfinite(delay) and delay >= 0):
+        raise NetworkError(f"{projection.label}: delay must be ms >= 0, got {delay!r}")
+    elif not network.gated and listed == "Sparse" and projection.synapses.delays is not None:
+        raise NetworkError(f"{projection.label}: delays in whole steps need the grid clock; use SparseMs with delays_ms")
 
 
 def _not_integer(weights, dtype):
@@ -118,9 +135,9 @@ def edges(network):
     """Return (source, target, smallest delay, largest delay) of all projections and relays."""
     found = [(r.source, r.name, 0, 0) for r in network.relays]
     for projection in network.projections:
-        low = high = int(projection.delay)
+        low = high = projection.delay
         if projection.synapses.delays is not None and projection.synapses.delays.size:
-            low, high = low + int(projection.synapses.delays.min()), high + int(projection.synapses.delays.max())
+            low, high = low + projection.synapses.delays.min(), high + projection.synapses.delays.max()
         found.append((projection.source, projection.target, low, high))
     return found
 
@@ -143,7 +160,8 @@ def depths(network):
         ready = [n for n in names if n not in placed and waits[n] <= placed]
         if not ready:
             raise NetworkError("connections without delay form a cycle: "
-                               f"{' -> '.join(_cycle(waits, placed))}; give one of them a delay of at least 1 step")
+                               f"{' -> '.join(_cycle(waits, placed))}; give one of them a delay (a step at least, or some "
+                               "ms on the continuous clock)")
         order += ready
         placed.update(ready)
     return order

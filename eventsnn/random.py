@@ -168,3 +168,15 @@ def uniform(key, sample, step, n, lane=0):
     True
     """
     return (bits(key, sample, step, n, lane) >> np.uint64(11)) * 2.0**-53
+
+
+def uniform_at(k0, k1, sample, step, element):
+    """Return ``uniform(key, sample, step, [element])[0]`` inside a compiled loop; see `key_words` for k0 and k1."""
+    w0, w1, w2, w3 = philox4x32(np.uint64(element) >> np.uint64(1), np.uint64(step), np.uint64(sample), np.uint64(0), k0, k1)
+    pair = w2 | (w3 << SHIFT) if element % 2 else w0 | (w1 << SHIFT)
+    return np.float64(pair >> np.uint64(11)) * 2.0**-53
+
+
+def key_words(stream):
+    """Return the low and high 32-bit word of a key, as uint64."""
+    return np.uint64(stream) & MASK, np.uint64(stream) >> SHIFT

@@ -19,7 +19,7 @@ from eventsnn.network import Network, Population
 
 ENGINES = ("event", "stepped", "analytic", "auto")
 SCHEDULES = ("streamed", "interleaved")
-GATED_BUDGET = 2**20  # bytes of cells of the largest population per call
+GATED_BUDGET = 2**19  # bytes of cells of the largest population per call
 
 
 @dataclass
@@ -72,9 +72,11 @@ def run(network, inputs, *, duration=None, engine="event", schedule="streamed", 
     ----------
     network : Network
     inputs : dict
-        Name of each input -> SpikeRaster or Drive; all with the same number of samples.
+        Name of each input -> SpikeRaster, Drive (grid clock) or PoissonTimes (continuous clock); all with the same number
+        of samples.
     duration : number, optional
-        Steps (grid clock); by default that of the input rasters. Gated networks end when their last window has.
+        Steps (grid clock) or ms (continuous clock); by default that of the input rasters. Networks of gated or other ramps
+        end when their last window has.
     engine : {"event", "stepped", "analytic", "auto"}
         ``stepped`` is the time-stepped twin with the same spikes; ``analytic`` the closed form of gated networks, equal
         to rounding; ``auto`` measures the density of the first sample and says what it chose.
@@ -108,6 +110,12 @@ def run(network, inputs, *, duration=None, engine="event", schedule="streamed", 
     """
     _check_choices(network, engine, schedule, threads, record, (*record_state, *(trace_state or {})), slab)
     _check_traces(network, trace_state)
+    if network.clock == "continuous" and not network.gated:
+        from eventsnn.engines.continuous_run import run_any_time
+        from eventsnn.engines.windows import last_close
+
+        duration = last_close(network) if duration is None else duration
+        return run_any_time(network, inputs, duration, engine, record=record, seed=seed)
     samples = check_inputs(network, inputs)
     before, start = compiling.seconds_compiling, time.perf_counter()
     plan = make_plan(network)

@@ -69,7 +69,8 @@ class NeuronModel:
     name : str
         The name in scenario files.
     clock : str
-        ``"grid"``, or ``"gated"``: it fires in a window that opens after all of its input has arrived.
+        ``"grid"``; ``"continuous"``; or ``"gated"``: on the continuous clock, in a window that opens after all of its
+        input has arrived.
     variables : tuple of (str, default)
         State variables and their initial values (overridden by a parameter ``<variable>_init`` where declared).
     ports : tuple of str
@@ -153,7 +154,8 @@ class GatedModel(NeuronModel):
 
 
 _MODULES = {"if": "integrate_and_fire", "lif": "integrate_and_fire", "accumulator": "accumulator",
-            "ramp": "ramp", "ramp_readout": "ramp"}
+            "ramp": "ramp", "ramp_readout": "ramp", "lif_continuous": "lif_delta", "cuba_lif": "cuba_lif",
+            "ramp_ungated": "ramp_continuous", "ramp_alpha1": "ramp_continuous", "ramp_ungated_readout": "ramp_continuous"}
 _registered = {}
 
 

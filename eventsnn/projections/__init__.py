@@ -3,5 +3,6 @@
 from eventsnn.projections.conv2d import Conv2d
 from eventsnn.projections.dense import Dense
 from eventsnn.projections.sparse import Sparse
+from eventsnn.projections.sparse_ms import SparseMs
 
-__all__ = ["Conv2d", "Dense", "Sparse"]
+__all__ = ["Conv2d", "Dense", "Sparse", "SparseMs"]
