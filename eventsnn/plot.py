@@ -153,7 +153,8 @@ def _thinning(view, shown):
     return max(1, math.ceil(spikes / MOST_SPIKES))
 
 
-def _plain(axes):
+def plain(axes):
+    """Take away the frame of a picture but for its lower edge."""
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color(FAINT)
@@ -177,7 +178,7 @@ def _draw_image(axes, view, k):
 
 def _draw_spikes(axes, view, k, step, last):
     """All populations of one sample, each in a band as high as the root of its size, the input on top."""
-    _plain(axes)
+    plain(axes)
     bands = [math.sqrt(max(1, raster.size)) + 1 for raster in view.rasters.values()]
     total, base, centres = sum(bands), sum(bands), []
     for index, ((name, raster), height) in enumerate(zip(view.rasters.items(), bands)):
@@ -217,7 +218,7 @@ def _draw_answer(axes, view, k, last):
     if len(values) <= 20:
         axes.set_yticks(range(len(values)), [view.class_name(i) for i in range(len(values))], fontsize=8)
     axes.invert_yaxis()
-    _plain(axes)
+    plain(axes)
     says = f"answer: {view.class_name(chosen)}{'' if right else ', wrong'}"
     axes.set_title(says, color=INK if right else PALETTE[4], fontsize=10, loc="left")
     if last:

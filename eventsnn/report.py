@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from eventsnn.plot import PALETTE
+from eventsnn.report_trains import spike_trains
 
 STYLE = """
 :root{--ink:#22282f;--soft:#5c6773;--line:#e3e7ec;--tint:#f6f8fa;--good:#2a9d8f;--bad:#c1292e;--blue:#33658a}
@@ -74,6 +75,7 @@ def write(content, view, picture, gallery=20):
         _published(content),
         f"<h2>Spikes</h2><img class=wide alt='spikes of a few samples' src='{_inline(Path(picture).read_bytes())}'>",
         _populations(metrics),
+        spike_trains(metrics, shown),
         _gallery(view, gallery),
         _confusion(view),
         _reproduce(content),
@@ -175,7 +177,8 @@ def _populations(metrics):
         return ""
     head = "<tr><th>population<th>neurons<th>spikes<th>per neuron and sample<th>updates"
     queue = ", ".join(f"{name} {count:,}" for name, count in metrics["queue"].items())
-    work = f"<p class=soft>{metrics['synaptic_events']:,} synaptic events; queue: {queue}</p>"
+    queue = f"; queue: {queue}" if any(metrics["queue"].values()) else ""
+    work = f"<p class=soft>{metrics['synaptic_events']:,} synaptic events{queue}</p>"
     return f"<h2>Populations</h2><table>{head}{''.join(rows)}</table>{work}"
 
 

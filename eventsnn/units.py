@@ -1,4 +1,4 @@
-"""Quantities as a scenario states them: a plain number in milliseconds, or text such as "10 ms"."""
+"""Quantities as a scenario states them: a plain number in ms or Hz, or text such as "10 ms" and "1.2 kHz"."""
 
 import math
 import re
@@ -7,6 +7,7 @@ from decimal import Decimal
 from eventsnn.errors import ScenarioError, did_you_mean
 
 MILLISECONDS = {"ns": "1e-6", "us": "1e-3", "µs": "1e-3", "ms": "1", "s": "1e3", "min": "6e4"}
+HERTZ = {"mHz": "1e-3", "Hz": "1", "kHz": "1e3", "/s": "1", "/ms": "1e3"}
 _QUANTITY = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,4})?)\s*([^\s\d]+)\s*")
 
 
@@ -33,21 +34,51 @@ def milliseconds(value):
     >>> milliseconds("10 us"), milliseconds(3), milliseconds("1.5 s")
     (0.01, 3.0, 1500.0)
     """
+    return _quantity(value, "time", "ms", "10 ms", MILLISECONDS)
+
+
+def hertz(value):
+    """Turn a rate into Hz.
+
+    Parameters
+    ----------
+    value : int, float or str
+        A number (already Hz) or text with a unit: mHz, Hz, kHz, /s or /ms.
+
+    Returns
+    -------
+    float
+        The rate in Hz, rounded once.
+
+    Raises
+    ------
+    ScenarioError
+        When the text is not a number with a unit of rate, or the number is not finite.
+
+    Examples
+    --------
+    >>> hertz("1.2 kHz"), hertz(3), hertz("0.5 /ms")
+    (1200.0, 3.0, 500.0)
+    """
+    return _quantity(value, "rate", "Hz", "10 Hz", HERTZ)
+
+
+def _quantity(value, what, base, example, units):
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        raise ScenarioError(f"must be a time, got {value!r}, allowed a number in ms or text such as '10 ms'")
-    result = _from_text(value) if isinstance(value, str) else float(value)
+        raise ScenarioError(f"must be a {what}, got {value!r}, allowed a number in {base} or text such as '{example}'")
+    result = _from_text(value, what, base, example, units) if isinstance(value, str) else float(value)
     if not math.isfinite(result):
-        raise ScenarioError(f"must be a finite time, got {value!r}")
+        raise ScenarioError(f"must be a finite {what}, got {value!r}")
     return result
 
 
-def _from_text(text):
-    """Milliseconds of '10 us': the decimal product is rounded once, by float()."""
+def _from_text(text, what, base, example, units):
+    """Number of '10 us' in the base unit: the decimal product is rounded once, by float()."""
     match = _QUANTITY.fullmatch(text)
     if not match:
-        raise ScenarioError(f"must be a time, got {text[:40]!r}, allowed a number in ms or text such as '10 ms'")
+        raise ScenarioError(f"must be a {what}, got {text[:40]!r}, allowed a number in {base} or text such as '{example}'")
     number, unit = match.groups()
-    if unit not in MILLISECONDS:
-        hint = did_you_mean(unit, MILLISECONDS)
-        raise ScenarioError(f"unknown unit of time, got {unit[:20]!r}, allowed {', '.join(MILLISECONDS)}{hint}")
-    return float(Decimal(number) * Decimal(MILLISECONDS[unit]))
+    if unit not in units:
+        hint = did_you_mean(unit, units)
+        raise ScenarioError(f"unknown unit of {what}, got {unit[:20]!r}, allowed {', '.join(units)}{hint}")
+    return float(Decimal(number) * Decimal(units[unit]))

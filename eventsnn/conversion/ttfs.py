@@ -1,9 +1,10 @@
-"""ReLU network to gated ramps: one spike per active neuron, whose time is the activation, exactly."""
+"""ReLU network to ramps: spikes whose time is the activation, exactly; gated, ungated or alpha-1."""
 
 import numpy as np
 
 from eventsnn.ann.layers import MaxPool2d
 from eventsnn.conversion.fold import fold_batch_norm, fuse_input_range
+from eventsnn.conversion.free_ramps import build_free, free_layers, largest_activations, rescale
 from eventsnn.conversion.normalise import calibration_record, layer_scales
 from eventsnn.conversion.parts import relay_chain, synapses
 from eventsnn.conversion.segments import INPUT, cut
@@ -12,15 +13,16 @@ from eventsnn.network import Input, Network, Population, Projection, Readout
 from eventsnn.relays import EarliestPool
 
 WINDOW_RULES = ("fit", "fixed")
+MAPPINGS = {"ramp": "ttfs_b1", "ramp_ungated": "ttfs_b1_ungated", "ramp_alpha1": "ttfs_alpha1"}
 # The input code of ttfs.encode with window 1: hidden layer 1 opens when it is over.
 INPUT_WINDOW = 1.0
 
 
 def to_ramps(
     graph, calibration_x, *, calibration="calibration", rule="fit", zeta=0.5, windows=None, p=0.0, q=1.0,
-    early="saturate", dtype="float32",
+    early="saturate", dtype="float32", model="ramp", alpha=1.0,
 ):  # fmt: skip
-    """Map a trained ReLU network to gated ramp neurons (mapping B1: J = w, D = b, slope 1).
+    """Map a trained ReLU network to ramp neurons.
 
     Parameters
     ----------
@@ -39,15 +41,20 @@ def to_ramps(
     p, q : float, optional
         Input range, fused into the first weights: the spiking network takes (x - p) / (q - p), see ``ttfs.encode``.
     early : {"saturate", "refuse"}, optional
-        What an activation above its window does.
+        What an activation above its window does (gated ramps; the others spike before their window opens).
     dtype : {"float32", "float64"}, optional
-        Precision of the populations and weights.
+        Precision of gated populations and weights; the others compute in float64.
+    model : {"ramp", "ramp_ungated", "ramp_alpha1"}, optional
+        Gated B1 (J = w, D = b, slope 1); the same without a gate, which may spike as soon as its threshold is met; or
+        alpha-1 (J = alpha w / (1 - sum w), column sums rescaled), exactly one spike of every neuron.
+    alpha : float, optional
+        Slope of alpha-1 ramps without input, > 0, 1/ms.
 
     Returns
     -------
     tuple of Network and dict
         The network (continuous clock, readout of membranes at ``report["latency"]``), and the report: per hidden layer
-        x_max, window, t_open, t_close; the calibration set with its hash.
+        x_max, window, t_open, t_close (alpha-1: column sums and how many were rescaled); the calibration set with its hash.
 
     Raises
     ------
@@ -57,27 +64,66 @@ def to_ramps(
     Notes
     -----
     x_i = t_close - t_i = max(0, D_i + sum_j J_ij x_j); the window of layer n + 1 opens when that of layer n closes
-    (ttfs-relu-equivalence 2.1, 2.2; M1, M4, M6, M7, M9, M10).  A max pool passes the earliest spike, an average pool
-    passes each with its amplitude divided by the cell's area; neither takes time.
+    (ttfs-relu-equivalence 2.1, 2.2; M1 - M4, M6, M7, M9, M10).  In gated networks a max pool passes the earliest spike, an
+    average pool passes each with its amplitude divided by the cell's area; neither takes time.  The other two take Dense and
+    small Conv2d layers only.  Alpha-1 needs a spike of every input: ``ttfs.encode(x, silent=False)``.
     """
-    if dtype not in ("float32", "float64"):
-        raise ModelError(f"conversion: dtype must be 'float32' or 'float64', got {dtype!r}")
+    _check_options(dtype, model, alpha, early)
     folded = fuse_input_range(fold_batch_norm(graph), p, q)
     head, segments = cut(folded)
-    _check_pools(head, segments)
     inputs = np.asarray(graph.as_inputs(calibration_x))
     coded = (inputs.astype(np.float64) - p) / (q - p)
-    scales = layer_scales(folded, coded)
-    lengths = _windows(rule, zeta, windows, scales)
+    if model == "ramp":
+        _check_pools(head, segments)
+        free, scales = None, layer_scales(folded, coded)
+    else:
+        free = free_layers(head, segments)
+        free = rescale(free) if model == "ramp_alpha1" else free
+        scales = largest_activations(folded, _not_empty(coded), free)
     layers, opens = [], INPUT_WINDOW
-    for name, window in lengths.items():
+    for name, window in _windows(rule, zeta, windows, scales).items():
         layers.append({"layer": name, "x_max": scales[name], "window": window, "t_open": opens,
                        "t_close": opens + window, "saturates": scales[name] > window})  # fmt: skip
         opens = opens + window
-    network = _build(folded, head, segments, {row["layer"]: row for row in layers}, opens, early, dtype)
-    report = {"mapping": "ttfs_b1", "calibration": calibration_record(calibration, inputs), "rule": rule, "zeta": zeta,
+    rows = {row["layer"]: row for row in layers}
+    report = {"mapping": MAPPINGS[model], "calibration": calibration_record(calibration, inputs), "rule": rule, "zeta": zeta,
               "input_range": [float(p), float(q)], "layers": layers, "latency": opens}  # fmt: skip
-    return network, report
+    if model == "ramp":
+        return _build(folded, head, segments, rows, opens, early, dtype), report
+    if model == "ramp_alpha1":
+        report["alpha"] = float(alpha)
+        _tell_rescaled(free, rows)
+    return build_free(folded.input_shape, free, rows, opens, float(alpha) if model == "ramp_alpha1" else None), report
+
+
+def _check_options(dtype, model, alpha, early):
+    """Refuse options out of range, and those that the model does not have."""
+    if dtype not in ("float32", "float64"):
+        raise ModelError(f"conversion: dtype must be 'float32' or 'float64', got {dtype!r}")
+    if model not in MAPPINGS:
+        raise ModelError(f"conversion: unknown ramp model {model!r}{did_you_mean(model, MAPPINGS)}; "
+                         f"allowed: {', '.join(MAPPINGS)}")  # fmt: skip
+    if not (np.isfinite(alpha) and alpha > 0):
+        raise ModelError(f"conversion: alpha must be > 0, got {alpha}")
+    if alpha != 1 and model != "ramp_alpha1":
+        raise ModelError(f"conversion: alpha belongs to model 'ramp_alpha1', got alpha = {alpha} with {model!r}")
+    if early != "saturate" and model != "ramp":
+        raise ModelError(f"conversion: early = {early!r} belongs to gated ramps (model 'ramp'); {model!r} may spike early")
+
+
+def _not_empty(coded):
+    if not len(coded):
+        raise ModelError("conversion: needs at least one calibration sample, got none")
+    return coded
+
+
+def _tell_rescaled(free, rows):
+    """Note the column sums of every hidden layer."""
+    for layer in free:
+        if not layer.is_output:
+            sums = layer.column_sums()
+            rows[layer.name] |= {"w_sum": [float(sums.min()), float(sums.max())],
+                                 "rescaled": int(np.count_nonzero(layer.factor != 1))}  # fmt: skip
 
 
 def _check_pools(head, segments):

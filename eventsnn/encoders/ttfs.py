@@ -17,7 +17,7 @@ def _check(p, q, window):
         raise DataError(f"encoder 'ttfs': window must be > 0 ms, got {window}")
 
 
-def encode(x, *, p=0.0, q=1.0, window=1.0, dtype="float32", clip=False):
+def encode(x, *, p=0.0, q=1.0, window=1.0, dtype="float32", clip=False, silent=True):
     """Turn each value into at most one spike.
 
     Parameters
@@ -32,6 +32,9 @@ def encode(x, *, p=0.0, q=1.0, window=1.0, dtype="float32", clip=False):
         Precision of the amplitudes (times are always float64).
     clip : bool, optional
         Let values above q spike at time 0 as q does, instead of refusing them.
+    silent : bool, optional
+        Whether p (and below) is silent; False: it spikes last, at R with amplitude 0 (alpha-1 ramps need a spike of every
+        input).
 
     Returns
     -------
@@ -45,7 +48,7 @@ def encode(x, *, p=0.0, q=1.0, window=1.0, dtype="float32", clip=False):
 
     Notes
     -----
-    a_i = R (x_i - p) / (q - p),  t_i = R - a_i; silent if a_i <= 0 (ttfs-relu-equivalence D7: R = 1).
+    a_i = R (x_i - p) / (q - p),  t_i = R - a_i; silent (or last) if a_i <= 0 (ttfs-relu-equivalence D7: R = 1).
 
     Examples
     --------
@@ -57,8 +60,8 @@ def encode(x, *, p=0.0, q=1.0, window=1.0, dtype="float32", clip=False):
     if not clip:
         refuse_above(flat, q, "ttfs", "raise q to the largest value, or clip")
     amplitudes = window * ((flat - flat.dtype.type(p)) / flat.dtype.type(q - p))
-    samples, ids = np.nonzero(amplitudes > 0)
-    amplitudes = np.minimum(amplitudes[samples, ids], window).astype(np.float64)
+    samples, ids = np.nonzero(amplitudes > (0 if silent else -np.inf))
+    amplitudes = np.clip(amplitudes[samples, ids], 0, window).astype(np.float64)
     return SpikeRaster.from_events(
         window - amplitudes, ids, amplitudes, samples,
         size=flat.shape[1], duration=float(window), n_samples=len(flat), shape=shape,

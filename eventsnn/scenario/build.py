@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from eventsnn import disk
-from eventsnn.errors import DataError, EventsnnError, NetworkError, did_you_mean
-from eventsnn.random import key, uniform
-from eventsnn.scenario.schema_network import ConstantWeights, FileWeights, NormalWeights
+from eventsnn.errors import EventsnnError, NetworkError, did_you_mean
+from eventsnn.scenario.clocks import any_time
+from eventsnn.scenario.draw import weights
+from eventsnn.scenario.wire import LISTS, listed
 
 
 def build(loaded):
@@ -66,7 +66,8 @@ def _whom(spec, text):
 def _population(name, spec):
     from eventsnn.network import Population
 
-    return Population(name, tuple(spec.shape), spec.model, dict(spec.parameters), spec.dtype)
+    dtype = "float64" if any_time(spec.model) else spec.dtype
+    return Population(name, tuple(spec.shape), spec.model, dict(spec.parameters), dtype)
 
 
 def _relay(name, spec, shapes):
@@ -106,79 +107,25 @@ def _projection(loaded, name, spec, shapes):
     for end in (spec.source, spec.target):
         _known(end, shapes)
     ends = shapes[spec.source], shapes[spec.target]
-    synapses = SYNAPSES[spec.synapses.kind](loaded, name, spec.synapses, *ends)
-    return Projection(spec.source, spec.target, synapses, spec.delay, spec.port)
+    if spec.synapses.kind in LISTS:
+        synapses, delay = listed(loaded, name, spec, *ends)
+    else:
+        synapses, delay = SYNAPSES[spec.synapses.kind](loaded, name, spec.synapses, *ends), spec.delay
+    return Projection(spec.source, spec.target, synapses, delay, spec.port)
 
 
 def _dense(loaded, name, spec, source, target):
     from eventsnn.projections import Dense
 
-    return Dense(_weights(loaded, name, spec.weights, (int(np.prod(source)), int(np.prod(target)))))
+    return Dense(weights(loaded, name, spec.weights, (int(np.prod(source)), int(np.prod(target)))))
 
 
 def _conv2d(loaded, name, spec, source, target):
     from eventsnn.projections import Conv2d
 
     shape = (*spec.kernel, source[-1], target[-1])
-    return Conv2d(_weights(loaded, name, spec.weights, shape), spec.stride, spec.padding)
+    return Conv2d(weights(loaded, name, spec.weights, shape), spec.stride, spec.padding)
 
 
-def _ring(loaded, name, spec, source, target):
-    from eventsnn.projections import Sparse
-
-    n, m = int(np.prod(source)), int(np.prod(target))
-    sources = np.repeat(np.arange(n), len(spec.offsets))
-    targets = (sources + np.tile(np.asarray(spec.offsets), n)) % m
-    return Sparse(sources, targets, _weights(loaded, name, spec.weights, sources.shape))
-
-
-def _sparse(loaded, name, spec, source, target):
-    from scipy import sparse
-
-    from eventsnn.projections import Sparse
-
-    path = loaded.file(spec.file)
-    arrays = disk.read_npz(path, DataError)  # checked before SciPy sees it
-    try:
-        kind = bytes(arrays["format"].item()).decode()
-        if kind == "coo":
-            matrix = sparse.coo_array((arrays["data"], (arrays["row"], arrays["col"])), tuple(arrays["shape"]))
-        else:
-            make = {"csr": sparse.csr_array, "csc": sparse.csc_array}[kind]
-            matrix = make((arrays["data"], arrays["indices"], arrays["indptr"]), tuple(arrays["shape"]))
-            matrix.check_format(full_check=True)
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
-        raise DataError(f"{path}: not a csr, csc or coo matrix of scipy.sparse.save_npz ({error})") from None
-    wanted = (int(np.prod(source)), int(np.prod(target)))
-    if matrix.shape != wanted:
-        raise NetworkError(f"{path}: must be a matrix of shape {wanted} (sources, targets), got {matrix.shape}")
-    return Sparse.from_matrix(matrix)
-
-
-SYNAPSES = {"dense": _dense, "conv2d": _conv2d, "ring": _ring, "sparse": _sparse}
-
-
-def _weights(loaded, name, spec, shape):
-    """Weights of a projection: element k of stream (seed, "weights", projection name)."""
-    if isinstance(spec, ConstantWeights):
-        return np.full(shape, spec.value)
-    if isinstance(spec, FileWeights):
-        path = loaded.file(spec.file)
-        arrays = disk.read_npz(path, DataError)
-        if spec.array not in arrays:
-            raise DataError(f"{path}: has no array '{spec.array}', allowed {', '.join(arrays) or 'none'}")
-        return arrays[spec.array]
-    count, stream = int(np.prod(shape)), key(loaded.spec.seed, "weights", name)
-    if isinstance(spec, NormalWeights):
-        values = spec.mean + spec.std * _normal(stream, count)
-    else:
-        values = spec.low + (spec.high - spec.low) * uniform(stream, 0, 0, count)
-    if spec.step is not None:
-        values = np.rint(values / spec.step) * spec.step
-    return values.reshape(shape)
-
-
-def _normal(stream, count):
-    """Standard normal numbers by Box and Muller: two uniform numbers each."""
-    first, second = uniform(stream, 0, 0, count), uniform(stream, 0, 1, count)
-    return np.sqrt(-2 * np.log1p(-first)) * np.cos(2 * np.pi * second)
+SYNAPSES = {"dense": _dense, "conv2d": _conv2d}
+"""Kinds with a structure of their own; those that list their synapses are in wire.py."""

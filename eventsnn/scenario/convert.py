@@ -11,6 +11,7 @@ from eventsnn.scenario.network_file import load_network, save_network
 from eventsnn.scenario.rules import encoders
 
 NETWORK, REPORT = "network.npz", "conversion.json"
+RAMP_MODELS = {"gated": "ramp", "ungated": "ramp_ungated", "alpha1": "ramp_alpha1"}
 
 
 def source_graph(loaded):
@@ -137,7 +138,8 @@ def _to_ramps(loaded, graph, calibration, options):
     code = next(iter(encoders(loaded.spec).values()))
     span = {"p": code.p, "q": code.q} if code.code == "ttfs" else {}
     x = np.clip(calibration.x, code.p, code.q) if span and code.clip else calibration.x
-    return to_ramps(graph, x, calibration=calibration.name, **span, **options)
+    model = RAMP_MODELS[options.pop("model")]
+    return to_ramps(graph, x, calibration=calibration.name, model=model, **span, **options)
 
 
 def _to_if(loaded, graph, calibration, options):

@@ -25,6 +25,8 @@ class InputMaker:
         self.codes = {node.name: given.get(node.name, given.get(None)) for node in network.inputs}
         self.given = {n: _given(loaded, network, n, c) for n, c in self.codes.items() if c.code == "raster"}
         counts = {raster.n_samples for raster in self.given.values()} | ({len(samples)} if samples else set())
+        if not counts or any(code.code == "poisson_times" for code in self.codes.values()):
+            counts.add(1)
         if len(counts) != 1:
             raise DataError(f"encode: all inputs must have the same number of samples, got {sorted(counts)}")
         self.n_samples = counts.pop()
@@ -33,6 +35,13 @@ class InputMaker:
     def steps(self):
         """Duration of a run in steps of the grid, or None if only the inputs say it."""
         return steps_of(self.loaded, self.network.dt_ms)
+
+    @property
+    def duration(self):
+        """What `eventsnn.run` takes as duration: steps, ms where populations may spike at any time, or None."""
+        if self.network.clock == "continuous" and not self.network.gated:
+            return self.loaded.spec.run.duration
+        return self.steps
 
     def batch(self, start, stop):
         """Encode samples start .. stop - 1.
@@ -44,7 +53,7 @@ class InputMaker:
         Returns
         -------
         dict
-            Name of each input -> SpikeRaster or Drive.
+            Name of each input -> SpikeRaster, Drive or PoissonTimes (which is always one sample).
         """
         part = slice(start, stop)
         made = {}
@@ -93,7 +102,7 @@ def steps_of(loaded, dt):
 def _ttfs(maker, name, code, part):
     from eventsnn.encoders.ttfs import encode
 
-    return encode(maker.values(part), p=code.p, q=code.q, dtype=code.dtype, clip=code.clip)
+    return encode(maker.values(part), p=code.p, q=code.q, dtype=code.dtype, clip=code.clip, silent=code.silent)
 
 
 def _poisson(maker, name, code, part):
@@ -104,6 +113,12 @@ def _poisson(maker, name, code, part):
     options = {"gain": code.gain, "clip": code.clip, "seed": maker.loaded.spec.seed, "name": name}
     ids = maker.samples.ids[part]
     return encode(maker.values(part), steps=maker.steps, dt_ms=maker.network.dt_ms, sample_ids=ids, **options)
+
+
+def _poisson_times(maker, name, code, part):
+    from eventsnn.engines.continuous_spikes import PoissonTimes
+
+    return PoissonTimes(np.asarray(code.rate, np.float64))
 
 
 def _constant(maker, name, code, part):
@@ -125,7 +140,8 @@ def _events(maker, name, code, part):
     return recordings.rasters(maker.samples.ids[part], dt_ms=dt, **options)
 
 
-ENCODERS = {"ttfs": _ttfs, "poisson": _poisson, "constant": _constant, "events": _events}
+ENCODERS = {"ttfs": _ttfs, "poisson": _poisson, "poisson_times": _poisson_times, "constant": _constant,
+            "events": _events}  # fmt: skip
 """A new code: a class with its tag in schema.py, an entry here."""
 
 

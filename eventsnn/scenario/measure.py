@@ -28,10 +28,43 @@ def measure(job):
         outcome, maker = job.results["run"], job.results["encode"]
         metrics |= _classification(outcome, job.results.get("data"))
         metrics |= _activity(outcome, maker.n_samples)
+        if unlabelled(job):
+            metrics["spike_trains"] = _spike_trains(job, outcome)
         warnings = _warnings(job, outcome, maker)
     elif "data" in job.results:
         metrics |= _source_only(job)
     return {"metrics": metrics, "warnings": warnings}
+
+
+def unlabelled(job):
+    """Return whether a run is judged by its spike trains: nothing is classified.
+
+    Parameters
+    ----------
+    job : Job
+        With the stage run done.
+
+    Returns
+    -------
+    bool
+    """
+    return "run" in job.results and "data" not in job.results and job.results["run"].prediction is None
+
+
+def _spike_trains(job, outcome):
+    """Statistics of each population whose spikes are in the file, a block of spikes at a time."""
+    from eventsnn.files.raster_h5_blocks import read_blocks, read_heads
+    from eventsnn.statistics import TrainStatistics
+
+    path, found = job.folder / "raster.h5", {}
+    heads = read_heads(path)
+    for name in (name for name, row in outcome.populations.items() if row["fires"] and name in heads):
+        head, n_samples, _ = heads[name]
+        trains = TrainStatistics(head.size, head.duration * (head.dt_ms or 1.0), n_samples)
+        for part in read_blocks(path, name):
+            trains.add(*part)
+        found[name] = trains.result()
+    return found
 
 
 def _training(job):

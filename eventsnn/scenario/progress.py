@@ -75,8 +75,12 @@ def summary(result):
         if value is not None:
             beside = f"   (published: {shown(published[key]['value'], kind)})" if key in published else ""
             lines.append(f"  {label:32} {shown(value, kind)}{beside}")
-    if "queue" in metrics:
+    for name, row in metrics.get("spike_trains", {}).items():
+        cv = f", CV of its intervals {row['isi_cv']:.2f}" if row["isi_cv"] is not None else ""
+        lines.append(f"  {'rate of ' + name:32} {row['rate_hz']:.4g} Hz{cv}")
+    if any(metrics.get("queue", {}).values()):
         lines.append(f"  {'queue':32} " + ", ".join(f"{k} {v:,}" for k, v in metrics["queue"].items()))
+    if "engine" in metrics:
         lines.append(f"  {'engine':32} {metrics['engine']} ({metrics['engine_reason']})")
     timing = result.content["timing"]
     apart = f", of which compiling {timing['compile_seconds']:.1f} s" if "compile_seconds" in timing else ""

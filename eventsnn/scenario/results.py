@@ -7,6 +7,7 @@ import numpy as np
 
 from eventsnn import disk
 from eventsnn.scenario import provenance
+from eventsnn.scenario.measure import unlabelled
 
 
 def read_json(path):
@@ -108,10 +109,16 @@ def write_pictures(job, content):
     content : dict
         Of result.json.
     """
-    from eventsnn import plot, report
+    from eventsnn import plot, plot_activity, report
 
-    view = plot.View.of(job.folder)
-    with disk.finished(job.folder / "raster.png") as part:
-        plot.draw_run(view, part, job.spec.report.rasters, job.spec.title)
+    if unlabelled(job):
+        view = plot.View({})
+        names = list(content["metrics"]["spike_trains"])
+        with disk.finished(job.folder / "raster.png") as part:
+            plot_activity.draw_activity(job.folder / "raster.h5", part, names, job.spec.title)
+    else:
+        view = plot.View.of(job.folder)
+        with disk.finished(job.folder / "raster.png") as part:
+            plot.draw_run(view, part, job.spec.report.rasters, job.spec.title)
     with disk.finished(job.folder / "report.html") as part:
         part.write_text(report.write(content, view, job.folder / "raster.png", job.spec.report.samples), "utf-8")

@@ -1,6 +1,9 @@
 """What the schema cannot say: stages that need each other, names that must exist, lists of equal length."""
 
+import math
+
 from eventsnn.errors import did_you_mean
+from eventsnn.scenario import clocks
 
 IMAGE_CODES = ("ttfs", "poisson", "constant")
 
@@ -28,6 +31,8 @@ def check(loaded):
         yield ("train", "architecture"), "required, but not there (or network.source to go on from)"
     yield from _conversion(spec)
     yield from _coding(spec)
+    codes = {("encode",) if name is None else ("encode", name): code for name, code in encoders(spec).items()}
+    yield from clocks.check(spec, explicit(spec), codes)
 
 
 def has_source(spec):
@@ -73,12 +78,32 @@ def _conversion(spec):
         yield ("convert",), "an explicit network is spiking already, nothing to convert; remove this section"
     if spec.run is not None and spec.convert is None and explicit(spec) is None:
         yield ("convert",), "required to run a ReLU network with spikes, for example 'to: ramps'"
+    if spec.convert is not None and spec.convert.to == "ramps":
+        yield from _ramps(spec)
     if spec.run is None and spec.train is None:
         yield ("run",), "required, but not there ('run: {}' takes all defaults)"
 
 
+def _ramps(spec):
+    """Options of one kind of ramp that another does not have."""
+    model = spec.convert.model
+    if model != "alpha1" and spec.convert.alpha != 1:
+        yield ("convert", "alpha"), f"belongs to model alpha1, got {spec.convert.alpha} with model {model}; remove it"
+    if model != "gated" and spec.convert.early != "saturate":
+        yield ("convert", "early"), f"belongs to model gated: {model} ramps may spike early; remove it"
+    for name, code in encoders(spec).items():
+        path = ("encode",) if name is None else ("encode", name)
+        if model == "alpha1" and code.code == "ttfs" and code.silent:
+            yield (*path, "silent"), "must be false with convert.model alpha1, which needs a spike of every input"
+        if model != "gated" and code.code not in ("ttfs", "raster"):
+            yield (*path, "code"), f"{model} ramps hear spike times, got {code.code!r}, allowed ttfs, raster"
+    if model != "gated" and spec.run is not None and spec.run.engine not in ("event", "auto"):
+        yield ("run", "engine"), (f"{model} ramps spike at any time: the continuous clock has the event engine only, got "
+                                  f"{spec.run.engine!r}, allowed event, auto")  # fmt: skip
+
+
 def _coding(spec):
-    if spec.run is not None and spec.encode is None:
+    if spec.run is not None and spec.encode is None and getattr(explicit(spec), "inputs", True):
         yield ("encode",), "required to run: how numbers become spikes, for example 'code: ttfs'"
     network = explicit(spec)
     for name, code in encoders(spec).items():
@@ -87,14 +112,29 @@ def _coding(spec):
             yield path, f"unknown input, allowed {', '.join(network.inputs)}{did_you_mean(name, network.inputs)}"
         if code.code in (*IMAGE_CODES, "events") and spec.data is None:
             yield path, f"code {code.code!r} needs samples: add a data: section"
+        if code.code == "poisson_times":
+            yield from _poisson_times(path, code, spec)
         if code.code == "raster":
             yield from _raster(path, code)
     if network is not None and spec.encode is not None:
         missing = [name for name in network.inputs if name not in encoders(spec)]
         if None in encoders(spec):
-            missing = missing if len(network.inputs) != 1 else []
+            several = len(network.inputs) != 1 and encoders(spec)[None].code != "poisson_times"  # which draws for each
+            missing = missing if several else []
         if missing:
             yield ("encode",), f"every input needs an encoder, missing {', '.join(missing)}"
+
+
+def _poisson_times(path, code, spec):
+    if spec.data is not None:
+        yield path, "code 'poisson_times' makes one sample of its own rate; remove the data: section"
+    if spec.run is not None and spec.run.duration is None:
+        yield ("run", "duration"), "required: Poisson spikes need a duration, for example 1 s"
+    inputs = getattr(explicit(spec), "inputs", {})
+    node = inputs.get(path[1]) if len(path) > 1 else next(iter(inputs.values()), None)
+    if isinstance(code.rate, list) and node is not None and len(code.rate) != math.prod(node.shape):
+        count = math.prod(node.shape)
+        yield (*path, "rate"), f"must be one rate, or one for each of the {count} input neurons, got {len(code.rate)}"
 
 
 def _raster(path, code):

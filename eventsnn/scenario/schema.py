@@ -13,6 +13,7 @@ from eventsnn.scenario.schema_base import (
     File,
     Name,
     PositiveTime,
+    Rate,
     Seed,
     Strict,
     Time,
@@ -34,15 +35,20 @@ class Calibration(Strict):
 
 
 class ToRamps(Strict):
-    """Gated time-to-first-spike ramps, equal to the ReLU network; the input range is that of the ttfs encoder."""
+    """Time-to-first-spike ramps, equal to the ReLU network; the input range is that of the ttfs encoder."""
 
     to: Literal["ramps"]
+    model: Literal["gated", "ungated", "alpha1"] = "gated"
+    """gated: a spike only while the layer's window is open; ungated: also before; alpha1: exactly one spike per neuron."""
+    alpha: Annotated[float, Field(gt=0)] = 1.0
+    """alpha1: slope of a neuron without input, 1/ms."""
     rule: Literal["fit", "fixed"] = "fit"
     zeta: float = 0.5
     """fit: window of a layer = (1 + zeta) x its largest activation on the calibration samples."""
     windows: float | list[float] | None = None
     """fixed: one window for all hidden layers, or one each, ms."""
     early: Literal["saturate", "refuse"] = "saturate"
+    """gated: what an activation above its window does."""
     dtype: Literal["float32", "float64"] = "float32"
     calibration: Calibration
 
@@ -72,6 +78,8 @@ class TTFSCode(Strict):
     q: float = 1.0
     """Value that spikes at once; larger ones are refused, or count as q if clip."""
     clip: bool = False
+    silent: bool = True
+    """false: p spikes last instead of never; alpha1 ramps need a spike of every input."""
     dtype: Literal["float32", "float64"] = "float32"
 
 
@@ -82,6 +90,17 @@ class PoissonCode(Strict):
     gain: Annotated[float, Field(gt=0)] = 1.0
     clip: bool = False
     """Let values of probability above 1 spike in every step instead of refusing them."""
+
+
+class PoissonTimesCode(Strict):
+    """Independent Poisson trains with exact times on the continuous clock, one for each input neuron; one sample."""
+
+    code: Literal["poisson_times"]
+    rate: Annotated[
+        Annotated[Rate, Tag("one rate")] | Annotated[list[Rate], Tag("a rate for each neuron")],
+        Discriminator(lambda v: "a rate for each neuron" if isinstance(v, list) else "one rate"),
+    ]
+    """Of every input neuron, or of each: a number in Hz, or text such as "1.2 kHz"."""
 
 
 class ConstantCode(Strict):
@@ -112,7 +131,7 @@ class RasterCode(Strict):
 
 
 Encoder = Annotated[
-    TTFSCode | PoissonCode | ConstantCode | EventsCode | RasterCode, Field(discriminator="code")
+    TTFSCode | PoissonCode | PoissonTimesCode | ConstantCode | EventsCode | RasterCode, Field(discriminator="code")
 ]
 Encode = Annotated[
     Annotated[Encoder, Tag("one encoder")] | Annotated[dict[Name, Encoder], Tag("an encoder for each input")],

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from eventsnn.units import milliseconds
+from eventsnn.units import hertz, milliseconds
 
 
 class Strict(BaseModel):
@@ -20,6 +20,9 @@ class Strict(BaseModel):
 
 Time = Annotated[float, BeforeValidator(milliseconds, json_schema_input_type=float | str)]
 """A duration: a number in ms, or text with a unit."""
+
+Rate = Annotated[float, BeforeValidator(hertz, json_schema_input_type=float | str), Field(ge=0)]
+"""A rate: a number in Hz, or text with a unit."""
 
 PositiveTime = Annotated[Time, Field(gt=0)]
 LateTime = Annotated[Time, Field(ge=0)]

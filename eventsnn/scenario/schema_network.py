@@ -1,10 +1,11 @@
 """Schema of an explicit network: populations, projections, relays and drives by name."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from eventsnn.scenario.schema_base import Count, File, Name, PositiveTime, Shape, Strict
+from eventsnn.scenario.schema_base import Count, Name, PositiveTime, Shape, Strict
+from eventsnn.scenario.schema_synapses import Delay, Synapses
 
 Dtype = Literal["float32", "float64", "int32", "int64"]
 
@@ -26,82 +27,7 @@ class PopulationSpec(Strict):
     parameters: dict[str, float | bool | str | list[float]] = Field(default_factory=dict)
     """Parameters of the model by name; a list has one value for each neuron."""
     dtype: Dtype = "float32"
-    """Number type of state and weights."""
-
-
-class NormalWeights(Strict):
-    """Gaussian weights from the counter-based generator."""
-
-    init: Literal["normal"]
-    mean: float = 0.0
-    std: Annotated[float, Field(gt=0)]
-    step: Annotated[float, Field(gt=0)] | None = None
-    """Round to multiples of this; a power of two makes every sum exact."""
-
-
-class UniformWeights(Strict):
-    """Uniform weights in [low, high) from the counter-based generator."""
-
-    init: Literal["uniform"]
-    low: float
-    high: float
-    step: Annotated[float, Field(gt=0)] | None = None
-    """Round to multiples of this; a power of two makes every sum exact."""
-
-
-class ConstantWeights(Strict):
-    """The same weight everywhere."""
-
-    init: Literal["constant"]
-    value: float
-
-
-class FileWeights(Strict):
-    """An array of an .npz file."""
-
-    init: Literal["file"]
-    file: File
-    array: str = "weights"
-    """Name of the array inside the file."""
-
-
-Weights = Annotated[NormalWeights | UniformWeights | ConstantWeights | FileWeights, Field(discriminator="init")]
-
-
-class DenseSynapses(Strict):
-    """Every source to every target."""
-
-    kind: Literal["dense"]
-    weights: Weights
-
-
-class Conv2dSynapses(Strict):
-    """A 2-d convolution with shared weights."""
-
-    kind: Literal["conv2d"]
-    weights: Weights
-    kernel: Annotated[list[Count], Field(min_length=2, max_length=2)]
-    """Height and width of the kernel."""
-    stride: Count = 1
-    padding: Literal["same", "valid"] = "same"
-
-
-class RingSynapses(Strict):
-    """Neuron i to neurons i + offset, around the ring."""
-
-    kind: Literal["ring"]
-    weights: Weights
-    offsets: Annotated[list[int], Field(min_length=1)]
-
-
-class SparseSynapses(Strict):
-    """A SciPy sparse matrix (source, target) saved with scipy.sparse.save_npz."""
-
-    kind: Literal["sparse"]
-    file: File
-
-
-Synapses = Annotated[DenseSynapses | Conv2dSynapses | RingSynapses | SparseSynapses, Field(discriminator="kind")]
+    """Number type of state and weights; models that may spike at any time compute in float64, which needs no mention."""
 
 
 class ProjectionSpec(Strict):
@@ -110,8 +36,8 @@ class ProjectionSpec(Strict):
     source: Name
     target: Name
     synapses: Synapses
-    delay: Annotated[int, Field(ge=0)] = 0
-    """Whole steps between a spike and its arrival."""
+    delay: Delay = 0
+    """From a spike to its arrival: whole steps with `dt`, a time without."""
     port: Name = "input"
 
 

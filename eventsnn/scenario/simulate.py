@@ -1,13 +1,12 @@
 """Stage `run`: samples in batches through the engine, each kept as soon as it is done: a kill loses one batch."""
 
-import json
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from eventsnn import disk
-from eventsnn.errors import RunError
 from eventsnn.raster import SpikeRaster
+from eventsnn.scenario.slices import count_slices, open_writer, population_rows, read_slice, write_slice
+from eventsnn.scenario.stream import run_streamed, streams
 
 ARRAYS = ("prediction", "latency", "readout", "source")
 
@@ -65,7 +64,10 @@ def simulate(job):
     target = job.folder / "raster.h5"
     if not _finished(target, job, folder, len(parts)):
         folder.mkdir(parents=True, exist_ok=True)
-        _run_slices(job, maker, folder, parts, target)
+        if streams(job.results["network"], maker):
+            run_streamed(job, maker, folder, target)
+        else:
+            _run_slices(job, maker, folder, parts, target)
     return _gather(folder, len(parts), target)
 
 
@@ -73,36 +75,13 @@ def _finished(target, job, folder, count):
     """Whether a killed run had already written its whole raster."""
     if not target.exists() or count_slices(folder) < count:
         return False
-    from eventsnn.files.raster_h5 import read_rasters
+    from eventsnn.files.raster_h5_blocks import read_meta
 
-    return read_rasters(target)[1].get("run_sha256") == job.digests["run"]
-
-
-def _open_writer(job, folder, target):
-    """A raster writer that goes on with what is there, if it belongs to this very run."""
-    from eventsnn.files.raster_h5 import RasterWriter
-
-    loaded, network = job.loaded, job.results["network"]
-    meta = {"scenario": loaded.text, "scenario_sha256": loaded.sha256, "run_sha256": job.digests["run"],
-            "seed": loaded.spec.seed, "title": loaded.spec.title,
-            "nodes": list(network.nodes), "windows": _windows(network)}  # fmt: skip
-    writer = RasterWriter(target, meta, resume=True)
-    if writer.n_slices > count_slices(folder):  # slices of another run: their numbers are not here
-        writer.abort()
-        writer = RasterWriter(target, meta)
-    return writer
-
-
-def _windows(network):
-    """Opening and closing of the window of each input and gated population, ms."""
-    found = {p.name: p.parameters for p in network.populations if "window" in p.parameters}
-    windows = {name: [float(v["t_open"]), float(v["t_open"] + v["window"])] for name, v in found.items()}
-    first = min((opens for opens, _ in windows.values()), default=None)
-    return {node.name: [0.0, first] for node in network.inputs if windows} | windows
+    return read_meta(target).get("run_sha256") == job.digests["run"]
 
 
 def _run_slices(job, maker, folder, parts, target):
-    with _open_writer(job, folder, target) as writer:
+    with open_writer(job, folder, target) as writer:
         engine = job.spec.run.engine
         if writer.n_slices:
             engine = read_slice(folder, 0)[1]["engine"]
@@ -120,7 +99,7 @@ def _run_slice(job, maker, folder, index, start, stop, engine, writer):
     network, spec = job.results["network"], job.spec.run
     given = maker.batch(start, stop)
     result = run(
-        network, given, duration=maker.steps, engine=engine, schedule=spec.schedule,
+        network, given, duration=maker.duration, engine=engine, schedule=spec.schedule,
         threads=spec.threads, seed=job.spec.seed, record=spec.record, slab=spec.slab,
         progress=lambda done, total: job.progress("run", start + done, maker.n_samples),
     )  # fmt: skip
@@ -131,17 +110,19 @@ def _run_slice(job, maker, folder, index, start, stop, engine, writer):
         reason = read_slice(folder, 0)[1]["engine_reason"]
     numbers = {
         "counters": {k: int(v) for k, v in result.counters.items()},
-        "populations": _populations(network, result),
-        "inputs": {name: len(raster) for name, raster in given.items() if isinstance(raster, SpikeRaster)},
+        "populations": population_rows(network, result),
+        "inputs": {name: len(raster) for name, raster in _spikes(given, result) if isinstance(raster, SpikeRaster)},
         "engine": result.engine, "engine_reason": reason,
         "seconds": result.seconds, "compile_seconds": result.compile_seconds,
     }  # fmt: skip
-    text = np.frombuffer(json.dumps(numbers).encode(), np.uint8)
-    kept = {name: np.asarray(value) for name, value in arrays.items() if value is not None}
-    with disk.finished(folder / f"slice-{index:06d}.npz") as part, open(part, "wb") as file:
-        np.savez(file, numbers=text, **kept)
+    write_slice(folder, index, arrays, numbers)
     writer.append(result.rasters)
     return result.engine
+
+
+def _spikes(given, result):
+    """Pairs (name, raster or drive) of the inputs; Poisson trains are in the result, if they are recorded."""
+    return [(name, result.rasters.get(name) if hasattr(made, "rates_hz") else made) for name, made in given.items()]
 
 
 def _source_prediction(job, start, stop):
@@ -151,58 +132,9 @@ def _source_prediction(job, start, stop):
     return np.argmax(graph.forward(graph.as_inputs(samples.x[start:stop])), axis=1)
 
 
-def _populations(network, result):
-    """Counts of each population; spikes at the very opening of a window are activations that did not fit into it."""
-    table = {}
-    for population in network.populations:
-        row = {k: int(v) for k, v in result.per_population[population.name].items()}
-        row["neurons"], row["fires"] = population.size, bool(population.model.fires)
-        opens, raster = population.parameters.get("t_open"), result.rasters.get(population.name)
-        if opens is not None and raster is not None:
-            row["early"] = int(np.count_nonzero(raster.times <= opens))
-        table[population.name] = row
-    return table
-
-
-def count_slices(folder):
-    """Return how many slices of a run are whole, counted from the first.
-
-    Parameters
-    ----------
-    folder : Path
-        Of the stage.
-
-    Returns
-    -------
-    int
-    """
-    count = 0
-    while (folder / f"slice-{count:06d}.npz").exists():
-        count += 1
-    return count
-
-
-def read_slice(folder, index):
-    """Return (arrays, numbers) of one slice.
-
-    Parameters
-    ----------
-    folder : Path
-        Of the stage.
-    index : int
-
-    Returns
-    -------
-    arrays : dict of ndarray
-    numbers : dict
-    """
-    arrays = disk.read_npz(folder / f"slice-{index:06d}.npz", RunError)
-    return arrays, json.loads(arrays.pop("numbers").tobytes())
-
-
 def _gather(folder, count, target):
     """Put the slices together, in the order of samples."""
-    from eventsnn.files.raster_h5 import read_rasters
+    from eventsnn.files.raster_h5_blocks import read_meta
 
     slices = [read_slice(folder, index) for index in range(count)]
     outcome = Outcome()
@@ -217,7 +149,7 @@ def _gather(folder, count, target):
         outcome.seconds += numbers["seconds"]
         outcome.compile_seconds += numbers["compile_seconds"]
     outcome.engine, outcome.engine_reason = slices[0][1]["engine"], slices[0][1]["engine_reason"]
-    outcome.raster_sha256 = read_rasters(target)[1]["raster_sha256"]
+    outcome.raster_sha256 = read_meta(target)["raster_sha256"]
     return outcome
 
 

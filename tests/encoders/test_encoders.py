@@ -48,6 +48,16 @@ def test_bad_values_are_refused(name, x):
         encode(name, x)
 
 
+def test_ttfs_lets_zeros_spike_last_where_asked():
+    x = np.array([[0.25, 0.0, 1.0, -1.0], [0.0, 0.0, 0.0, 0.0]])
+    raster = ttfs.encode(x, dtype="float64", silent=False)
+    assert (raster.counts() == 1).all() and raster.duration == 1
+    assert raster.first_times().tolist() == [[0.75, 1, 0, 1], [1, 1, 1, 1]]
+    assert raster.amplitudes.tolist() == [1, 0.25, 0, 0, 0, 0, 0, 0]
+    assert np.array_equal(ttfs.decode(raster), np.maximum(x, 0))
+    assert ttfs.encode(x[:, :3] + 0.5, q=2.0) == ttfs.encode(x[:, :3] + 0.5, q=2.0, silent=False)
+
+
 def test_ttfs_formula():
     x = RNG.uniform(-4, 3, (5, 30))
     raster = ttfs.encode(x, p=-3, q=3, dtype="float64")

@@ -9,6 +9,7 @@ from eventsnn.scenario import convert, encode, schema, schema_source
 from eventsnn.scenario.build import SYNAPSES
 from eventsnn.scenario.load import load
 from eventsnn.scenario.problems import _tags
+from eventsnn.scenario.wire import LISTS
 from tests.scenario.helpers import ROOT, SCENARIOS, TINY, make_tiny, resolved
 
 GRID = """
@@ -23,6 +24,7 @@ network:
 encode: {code: raster, times: [0], neurons: [1]}
 run: {duration: 10}
 """
+ANY_TIME = TINY.replace("to: ramps,", "to: ramps, model: ungated,")
 BAD = [
     # (text, override or None, line, what the message must say)
     (TINY, "run.thread=2", None, "run.thread: unknown key, allowed engine, .*did you mean 'threads'"),
@@ -48,6 +50,13 @@ BAD = [
     (TINY, "run=null", None, "run: required"),
     (TINY, "format=2", None, "format: unknown value, got 2, allowed 1"),
     (TINY, "published.acuracy={value: 1, source: x}", None, "published.acuracy: .*did you mean 'accuracy'"),
+    (TINY, "convert.model=ungatd", None, "convert.model: .*got 'ungatd', allowed gated, ungated, alpha1"),
+    (TINY, "convert.alpha=2", None, "convert.alpha: belongs to model alpha1"),
+    (TINY, "convert.alpha=0", None, "convert.alpha: must be > 0"),
+    (ANY_TIME.replace("ungated", "alpha1"), None, 7, "encode.silent: must be false with convert.model alpha1"),
+    (ANY_TIME, "convert.early=refuse", None, "convert.early: belongs to model gated"),
+    (ANY_TIME, "run.engine=stepped", None, "run.engine: ungated ramps.*event engine only, got 'stepped', allowed event, auto"),
+    (ANY_TIME, "encode.code=constant", None, "encode.code: ungated ramps hear spike times, got 'constant', allowed ttfs, raster"),
     (TINY, "run", None, "must look like a.b=value"),
     (TINY.replace("ttfs}", "ttfs, q: x}"), None, 7, "encode.q: must be a number, got 'x'"),
     (TINY + "smoke: {data.limt: 3}", None, 9, "data.limt: unknown key, .*did you mean 'limit'"),
@@ -137,7 +146,7 @@ def test_every_tag_of_the_schema_has_its_entry():
     assert tags(schema.Encoder, "code") == {*encode.ENCODERS, "raster"}
     from eventsnn.scenario.schema_network import Synapses
 
-    assert tags(Synapses, "kind") == set(SYNAPSES)
+    assert tags(Synapses, "kind") == set(SYNAPSES) | set(LISTS)
 
 
 def test_training_settings_are_those_of_the_trainer():

@@ -23,6 +23,19 @@ def test_what_is_no_time(given):
         units.milliseconds(given)
 
 
+@pytest.mark.parametrize(
+    ("given", "wanted"), [(3, 3.0), ("1200 Hz", 1200.0), ("1.2 kHz", 1200.0), ("20 mHz", 0.02), ("2 /ms", 2000.0)]
+)
+def test_rates(given, wanted):
+    assert units.hertz(given) == wanted
+
+
+@pytest.mark.parametrize("given", ["10", "10 ms", "Hz", "10 hz", True, None, "1 2 Hz", float("inf")])
+def test_what_is_no_rate(given):
+    with pytest.raises(ScenarioError, match="rate"):
+        units.hertz(given)
+
+
 def test_the_unit_is_suggested():
     with pytest.raises(ScenarioError, match="did you mean 'ms'"):
         units.milliseconds("3 mss")
