@@ -9,7 +9,7 @@ vectorises. Arrays: `state` (units, variables, lanes padded to 16), `cells` (row
 import numpy as np
 
 from eventsnn.engines.bits import append_places, byte_mask, row_of
-from eventsnn.engines.queue import schedule, take_due
+from eventsnn.engines.queue import DUE, IDLE_NODE, schedule, take_due
 from eventsnn.neurons.base import EARLY, NEVER, GatedModel, GridModel
 
 # hooks and constants of the model, replaced when compiled
@@ -54,7 +54,8 @@ def evaluate(state, last, cells, marks, words, everything, maps, p, shape, t0, r
                         updated += lanes
                         if not everything:
                             when = _next_wake(here, lanes, t, p, parameters)
-                            schedule(head, nodes, unit, when)
+                            if when < NEVER or nodes[unit, DUE] != IDLE_NODE:  # seldom: most units sleep on
+                                schedule(head, nodes, unit, when)
                             pushed += when < NEVER
                     if unit_ptr.size > 1:
                         unit_ptr[t * units + unit + 1] = n
