@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from eventsnn.metrics import accuracy, agreement
+from eventsnn.metrics import accuracy, agreement, spikes_per_neuron
 
 SATURATED = 0.9  # spikes per neuron and step
 QUEUE = ("queue_pushes", "queue_pops", "instants")
@@ -99,14 +99,14 @@ def _classification(outcome, samples):
 def _activity(outcome, n_samples):
     """Spikes per neuron and sample, of all neurons that can spike, and the work of the engine."""
     firing = {name: row for name, row in outcome.populations.items() if row["fires"]}
-    spikes, neurons = (sum(row[key] for row in firing.values()) for key in ("spikes", "neurons"))
-    each = {name: row["spikes"] / (row["neurons"] * n_samples) for name, row in firing.items()}
+    rates = spikes_per_neuron(firing, n_samples)
     counters = outcome.counters
     return {
         "samples": n_samples,
-        "spikes_per_neuron": {"total": spikes / (neurons * n_samples) if neurons else 0.0, "per_population": each},
+        "spikes_per_neuron": {"total": rates["total"], "per_population": rates["populations"]},
         "spikes": {
-            "total": spikes, "inputs": outcome.inputs, "per_population": {n: r["spikes"] for n, r in firing.items()},
+            "total": sum(row["spikes"] for row in firing.values()), "inputs": outcome.inputs,
+            "per_population": {n: row["spikes"] for n, row in firing.items()},
         },
         "synaptic_events": counters.get("synaptic_events", 0),
         "synaptic_events_per_sample": counters.get("synaptic_events", 0) / n_samples,
