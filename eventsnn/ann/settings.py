@@ -13,6 +13,7 @@ CHOICES = {
     "precision": ("float32", "bfloat16"),
     "device": ("auto", "cpu", "cuda"),
     "keep": ("last", "best"),
+    "activity_kind": ("l1", "hoyer"),
 }
 # (least, greatest, greatest allowed)
 RANGES = {
@@ -29,6 +30,7 @@ RANGES = {
     "shift": (0, math.inf, False),
     "seed": (-math.inf, math.inf, False),
     "threads": (0, math.inf, False),
+    "activity_penalty": (0, math.inf, False),
 }
 
 
@@ -58,6 +60,10 @@ class TrainSettings:
         ``one_cycle``: share of all steps in which the rate rises, in [0, 1].
     label_smoothing : float
         Share of the target spread over all classes, in [0, 1).
+    activity_penalty : float
+        Weight of a penalty on the outputs of the ReLU layers, for sparse spiking networks; 0: none.
+    activity_kind : {"l1", "hoyer"}
+        Its form; see :class:`eventsnn.ann.sparsity.ActivityPenalty`.
     validation : int
         Samples held out from the end of a seeded shuffle; never trained on.
     shift : int
@@ -96,6 +102,8 @@ class TrainSettings:
     step_factor: float = 0.1
     warm_up: float = 0.3
     label_smoothing: float = 0.0
+    activity_penalty: float = 0.0
+    activity_kind: str = "hoyer"
     validation: int = 0
     shift: int = 0
     flip: bool = False
@@ -151,8 +159,8 @@ class TrainResult:
     graph : LayerGraph
         Network with the trained weights (float32); its ``meta["training"]`` holds settings and outcome.
     curve : list of dict
-        Per epoch: epoch, learning_rate, train_loss, train_accuracy, validation_loss, validation_accuracy (the last
-        two None without a validation part).
+        Per epoch: epoch, learning_rate, train_loss (without the penalty), train_accuracy, activity_penalty,
+        validation_loss, validation_accuracy (the last two None without a validation part).
     epoch : int
         Epoch (from 1) whose weights were kept; 0: none was run.
     device : str

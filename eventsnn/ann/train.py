@@ -16,6 +16,7 @@ import numpy as np
 from eventsnn.ann import checkpoint as checkpoints
 from eventsnn.ann.batches import augment, check_data, scaled
 from eventsnn.ann.settings import TrainResult, TrainSettings, learning_rate
+from eventsnn.ann.sparsity import ActivityPenalty
 from eventsnn.ann.torch_net import TorchNet, torch
 from eventsnn.errors import DataError, RunError
 from eventsnn.random import key, uniform
@@ -114,7 +115,10 @@ class _Trainer:
         self.net = TorchNet(graph, torch.float32).to(device)
         if settings.channels_last:
             self.net = self.net.to(memory_format=torch.channels_last)
-        self.optimiser = self._optimiser()
+        self.optimiser, self.penalty = self._optimiser(), None
+        if settings.activity_penalty:
+            penalty = settings.activity_penalty, settings.activity_kind
+            self.penalty = ActivityPenalty(self.net, graph, *penalty, device)
         self.epoch, self.curve, self.best, self.identity = 0, [], None, ""
         # A last batch of one sample has no batch statistics: it is left out of that epoch.
         n, size = len(self.parts[0]), settings.batch_size
@@ -160,16 +164,17 @@ class _Trainer:
             loss_sum += loss.detach().double() * len(labels)
             hits += (logits.detach().argmax(1) == labels).sum()
         self.epoch += 1
-        return self._record(rate, loss_sum.item() / len(members), hits.item() / len(members))
+        penalty = self.penalty.take().item() / steps if self.penalty else 0.0
+        return self._record(rate, loss_sum.item() / len(members), hits.item() / len(members), penalty)
 
-    def _record(self, rate, loss, accuracy):
+    def _record(self, rate, loss, accuracy, penalty):
         """Add an epoch to the learning curve; keep the weights if they are the best so far."""
         if not np.isfinite(loss):
             raise RunError(f"training: the loss is {loss} in epoch {self.epoch}; lower learning_rate "
                            f"(now {self.settings.learning_rate})")  # fmt: skip
         held = self.evaluate(self.parts[1]) if len(self.parts[1]) else (None, None)
-        names = ("epoch", "learning_rate", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
-        record = dict(zip(names, (self.epoch, rate, loss, accuracy, *held)))
+        names = ("epoch", "learning_rate", "train_loss", "train_accuracy", "activity_penalty")
+        record = dict(zip((*names, "validation_loss", "validation_accuracy"), (self.epoch, rate, loss, accuracy, penalty, *held)))
         if self.settings.keep == "best":
             before = max((r["validation_accuracy"] for r in self.curve), default=-1.0)
             if held[1] > before:

@@ -80,6 +80,8 @@ class TrainSettings(Strict):
     step_factor: float = 0.1
     warm_up: float = 0.3
     label_smoothing: float = 0.0
+    activity_penalty: float = 0.0
+    activity_kind: Literal["l1", "hoyer"] = "hoyer"
     validation: int = 0
     shift: int = 0
     flip: bool = False
