@@ -7,7 +7,7 @@ _PUBLIC = {
     "Network": "network", "Input": "network", "Population": "network", "Projection": "network", "Relay": "network",
     "BiasDrive": "network", "Readout": "network",
     "Dense": "projections", "Conv2d": "projections", "Sparse": "projections", "SparseMs": "projections",
-    "AveragePool": "relays", "GatedMaxPool": "relays", "EarliestPool": "relays",
+    "AveragePool": "relays", "GatedMaxPool": "relays", "EarliestPool": "relays", "StepMaxPool": "relays",
     "GridModel": "neurons", "GatedModel": "neurons",
     "ContinuousModel": "neurons.continuous", "Param": "neurons", "Switch": "neurons", "register": "neurons",
     "Drive": "encoders.base", "PoissonTimes": "engines.continuous_spikes",

@@ -153,7 +153,7 @@ def plot(raster, out, samples):
     """Draw RASTER: a raster.h5, its .part, or a run folder."""
     from pathlib import Path
 
-    from eventsnn.plot import draw_rasters
+    from eventsnn.plot.runs import draw_rasters
 
     folder = Path(raster) if Path(raster).is_dir() else Path(raster).parent
     target = Path(out) if out else folder / "raster.png"

@@ -112,54 +112,31 @@ def silent_populations(populations):
     return [name for name, value in populations.items() if _count(value, 1)[0] == 0]
 
 
-def saturated_share(raster, t_open=None):
-    """Return the share of neurons at the end of their range, over all samples.
+def saturation(counts, n_samples, steps=None):
+    """Return how much of its range a population uses up.
 
     Parameters
     ----------
-    raster : SpikeRaster
-        Output of one population.
-    t_open : float, optional
-        Opening of the window of a time-to-first-spike population, ms.
+    counts : dict
+        ``{"spikes", "neurons"}`` over all samples; of a gated population also "early", its spikes at the very opening of
+        the window: activations that did not fit into it.
+    n_samples : int
+        Number of samples.
+    steps : float, optional
+        Length of a sample on the grid clock.
 
     Returns
     -------
     float
-        With ``t_open``: neurons whose first spike is at the opening (activation at or above the window), of all
-        neurons.  On the grid without ``t_open``: neurons that spike at 90 % of the steps or more.
+        In [0, 1]. Gated: the share of its spikes that are early. Grid: spikes per neuron and step. Otherwise 0.
     """
-    places = raster.size * raster.n_samples
-    if not places:
-        return 0.0
-    if t_open is not None:
-        return float((raster.first_times() <= t_open).sum() / places)
-    if raster.clock != "grid":
-        raise DataError("saturation: a raster on the continuous clock needs t_open, the opening of its window")
-    return float((raster.counts() >= 0.9 * raster.duration).sum() / places) if raster.duration else 0.0
+    if "early" in counts:
+        return counts["early"] / counts["spikes"] if counts["spikes"] else 0.0
+    places = counts["neurons"] * n_samples * (steps or 0)
+    return counts["spikes"] / places if places else 0.0
 
 
-def saturated_populations(rasters, opens=None, share=0.01):
-    """Return the names of populations of which more than ``share`` of the neurons are saturated.
-
-    Parameters
-    ----------
-    rasters : dict of str to SpikeRaster
-        Output by population.
-    opens : dict of str to float, optional
-        Opening of the window by population, for time-to-first-spike networks.
-    share : float, optional
-        Bound on :func:`saturated_share`.
-
-    Returns
-    -------
-    list of str
-    """
-    opens = opens or {}
-    usable = {name: r for name, r in rasters.items() if name in opens or r.clock == "grid"}
-    return [name for name, r in usable.items() if saturated_share(r, opens.get(name)) > share]
-
-
-def latency_to_accuracy(times_ms, accuracies, target):
+def latency_to_accuracy(times_ms, accuracies, target, stays=False):
     """Return the first recording time at which the accuracy reaches a target.
 
     Parameters
@@ -170,61 +147,36 @@ def latency_to_accuracy(times_ms, accuracies, target):
         Accuracy at each.
     target : float
         Accuracy to reach.
+    stays : bool
+        Whether it must not fall below the target at any later recording time.
 
     Returns
     -------
     float or None
         None if it is never reached.
     """
-    reached = np.flatnonzero(np.asarray(accuracies) >= target)
-    return float(np.asarray(times_ms)[reached[0]]) if reached.size else None
+    reached = np.asarray(accuracies) >= target
+    if stays:
+        reached = np.logical_and.accumulate(reached[::-1])[::-1]
+    found = np.flatnonzero(reached)
+    return float(np.asarray(times_ms)[found[0]]) if found.size else None
 
 
-def _by_neuron(raster):
-    """Return (sample * size + id, time in ms) of all spikes, sorted by neuron, then time."""
-    samples = np.repeat(np.arange(raster.n_samples), np.diff(raster.offsets))
-    place = samples * raster.size + raster.ids
-    order = np.argsort(place, kind="stable")
-    return place[order], raster.times_ms[order]
-
-
-def intervals(raster):
-    """Return all inter-spike intervals, pooled over samples and neurons.
+def error_bound(errors, n, confidence=0.95):
+    """Return the exact upper confidence bound of a share (Clopper & Pearson, Biometrika 26, 1934).
 
     Parameters
     ----------
-    raster : SpikeRaster
-        Spikes.
+    errors, n : int
+        Errors among n independent samples.
+    confidence : float
+        In (0, 1), one-sided.
 
     Returns
     -------
-    numpy.ndarray of float64
-        Intervals in ms between successive spikes of one neuron in one sample.
+    float
+        The share at which `errors` or fewer would have probability 1 - confidence; 1 where all are errors.
     """
-    place, times = _by_neuron(raster)
-    return np.diff(times)[np.diff(place) == 0]
+    from scipy.stats import beta
 
-
-def interval_variation(raster):
-    """Return the coefficient of variation of the inter-spike intervals of each neuron in each sample.
-
-    Parameters
-    ----------
-    raster : SpikeRaster
-        Spikes.
-
-    Returns
-    -------
-    numpy.ndarray of float64, shape (n_samples, size)
-        Standard deviation / mean of the intervals (both over n intervals); NaN with fewer than two intervals.
-    """
-    place, times = _by_neuron(raster)
-    same = np.diff(place) == 0
-    gaps, owner, total = np.diff(times)[same], place[1:][same], raster.n_samples * raster.size
-    n = np.bincount(owner, minlength=total)
-    mean = np.bincount(owner, gaps, minlength=total) / np.maximum(n, 1)
-    spread = np.bincount(owner, (gaps - mean[owner]) ** 2, minlength=total) / np.maximum(n, 1)
-    usable = (n >= 2) & (mean > 0)
-    out = np.full(total, np.nan)
-    out[usable] = np.sqrt(spread[usable]) / mean[usable]
-    return out.reshape(raster.n_samples, raster.size)
+    return 1.0 if errors >= n else float(beta.ppf(confidence, errors + 1, n - errors))

@@ -7,8 +7,8 @@ import numpy as np
 from eventsnn.errors import NetworkError, did_you_mean
 from eventsnn.neurons.base import find_model
 
-DTYPES = ("float32", "float64", "int32", "int64")
-READOUTS = ("membrane", "count", "first_spike")
+DTYPES = ("float32", "float64", "int16", "int32", "int64")
+READOUTS = ("membrane", "count", "first_spike", "vote")
 
 
 def _shape(name, shape):
@@ -55,7 +55,7 @@ class Population:
     parameters : dict
         By name; a parameter that the model declares per neuron may be a number, one number per channel, or one per
         neuron (of the population's shape or flat).
-    dtype : {"float32", "float64", "int32", "int64"}
+    dtype : {"float32", "float64", "int16", "int32", "int64"}
         Of state, weights and arithmetic.
     """
 
@@ -110,6 +110,8 @@ class Population:
         if (value < parameter.low).any() or (value > parameter.high).any():
             worst = value.min() if (value < parameter.low).any() else value.max()
             raise NetworkError(f"{where}: must be from {parameter.low} to {parameter.high}, got {worst}")
+        if parameter.table:
+            return self._table(value, where)
         if value.ndim == 0:
             return float(value)
         if not parameter.per_neuron:
@@ -120,6 +122,17 @@ class Population:
             return np.tile(value, self.size // self.shape[-1])
         raise NetworkError(f"{where}: must be a number, {self.shape[-1]} numbers (one per channel) or of shape "
                            f"{self.shape}, got shape {value.shape}")
+
+    def _table(self, value, where):
+        """Return the rows of a table, each one number, one per channel or one per neuron."""
+        if value.ndim <= 1:
+            return value.reshape(-1, 1)
+        if value.shape[1:] in (self.shape, (self.size,), (1,)):
+            return value.reshape(len(value), -1)
+        if value.ndim == 2 and value.shape[1] == self.shape[-1]:
+            return np.tile(value, (1, self.size // self.shape[-1]))
+        raise NetworkError(f"{where}: must have shape (rows,), (rows, {self.shape[-1]}) or (rows, *{self.shape}), "
+                           f"got shape {value.shape}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,7 +170,7 @@ class Relay:
     Parameters
     ----------
     name, source : str
-    kind : AveragePool, GatedMaxPool or EarliestPool
+    kind : AveragePool, GatedMaxPool, StepMaxPool or EarliestPool
     """
 
     name: str
@@ -193,9 +206,10 @@ class Readout:
     Parameters
     ----------
     population : str
-    kind : {"membrane", "count", "first_spike"}
+    kind : {"membrane", "count", "first_spike", "vote"}
         State at the end of the run (largest wins); summed amplitudes of its spikes (largest wins); time of the first
-        spike (earliest wins). Among equals the lowest id wins.
+        spike (earliest wins); grid clock: number of steps in which its amplitude was the largest (largest wins). Among
+        equals the lowest id wins.
     """
 
     population: str

@@ -20,6 +20,7 @@ def check_network(network):
     for relay in network.relays:
         _known(network, relay.source, f"relay {relay.name}.source")
     depths(network)  # refuses cycles without delay, relays in a ring among them
+    _check_jitter(network)
     for relay in network.relays:
         _refuse(f"relay {relay.name}", relay.kind.check(network.shape_of(relay.source)))
     for projection in network.projections:
@@ -33,6 +34,8 @@ def check_network(network):
         if network.readout.kind not in READOUTS:
             raise NetworkError(f"readout.kind: must be one of {', '.join(READOUTS)}, got {network.readout.kind!r}"
                                f"{did_you_mean(network.readout.kind, READOUTS)}")
+        if network.readout.kind == "vote" and network.clock != "grid":
+            raise NetworkError("readout.kind: 'vote' counts steps and needs the grid clock; use count or first_spike")
         if network.readout.kind == "membrane" and not isinstance(network.nodes[network.readout.population], Population):
             raise NetworkError(f"readout.population: {network.readout.population!r} has no membrane")
 
@@ -65,9 +68,11 @@ def _check_clock(network):
         for relay in network.relays:
             if not network.gated:
                 raise NetworkError(f"relay {relay.name}: relays need the grid clock or gated populations")
-            if relay.kind.kind == "gated_max":
-                raise NetworkError(f"relay {relay.name}: a max pool gated by counters needs the grid clock; the earliest "
+            if relay.kind.kind in ("gated_max", "step_max"):
+                raise NetworkError(f"relay {relay.name}: {type(relay.kind).__name__} needs the grid clock; the earliest "
                                    "spike is the largest value here: use EarliestPool")
+            if relay.kind.kind in ("deletion", "jitter") and relay.kind.dt_ms is None:
+                raise NetworkError(f"relay {relay.name}: on the continuous clock noise needs dt_ms, the length of a step")
 
 
 def _check_port(population, port, where):
@@ -129,6 +134,13 @@ def _check_windows(source, target, label):
     if closes > target.parameters["t_open"]:
         raise NetworkError(f"{label}: the source may fire until {closes} ms, but the target's window opens at "
                            f"{target.parameters['t_open']} ms; it must not open before {closes} ms")
+
+
+def _check_jitter(network):
+    for relay in network.relays:
+        if relay.kind.kind == "jitter" and any(relay.name in group and len(group) > 1 for group in components(network)):
+            raise NetworkError(f"relay {relay.name}: a jitter may send spikes to earlier steps, which cannot be in a recurrent "
+                               "part of a network")
 
 
 def edges(network):

@@ -15,7 +15,7 @@ from eventsnn import Network, SpikeRaster
 from eventsnn.encoders.base import Drive
 from eventsnn.network import BiasDrive, Input, Population, Projection, Readout, Relay
 from eventsnn.projections import Conv2d, Dense, Sparse
-from eventsnn.relays import AveragePool, EarliestPool, GatedMaxPool
+from eventsnn.relays import AveragePool, EarliestPool, GatedMaxPool, StepMaxPool
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,8 @@ def pools(draw, shape, whole=False):
     """A pool on the grid that fits the shape; without averages where amplitudes must stay whole."""
     size = draw(st.integers(1, min(3, shape[0], shape[1])))
     stride = draw(st.sampled_from([None, 1, 2]))
-    kind = draw(st.sampled_from([GatedMaxPool, EarliestPool] if whole else [AveragePool, GatedMaxPool, EarliestPool]))
+    kinds = [GatedMaxPool, StepMaxPool, EarliestPool]
+    kind = draw(st.sampled_from(kinds if whole else [AveragePool, *kinds]))
     if kind is EarliestPool and draw(st.booleans()):
         signs = tuple(draw(st.lists(st.sampled_from([-1, 1]), min_size=shape[2], max_size=shape[2])))
         return EarliestPool(size, stride, signs)

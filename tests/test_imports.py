@@ -14,8 +14,7 @@ LAYERS = [  # a file imports from its own layer and from those below
     {"raster", "raster_checks", "raster_io"},
     {"network", "network_checks", "wiring", "neurons", "relays", "projections", "encoders"},
     {"engines"},
-    {"files", "conversion", "gradients", "ann", "metrics", "statistics", "operations", "plot", "plot_activity", "report",
-     "report_trains", "quantise"},
+    {"files", "conversion", "gradients", "learning", "ann", "metrics", "analysis", "plot", "report", "quantise"},
     {"scenario"},
     {"cli"},
 ]

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from eventsnn import metrics, operations
+from eventsnn import metrics
+from eventsnn.analysis import intervals, operations
 from eventsnn.errors import DataError
 from eventsnn.network import Input, Network, Population, Projection
 from eventsnn.projections import Conv2d, Dense
@@ -35,26 +36,34 @@ def test_spikes_per_neuron():
 
 
 def test_saturation():
-    busy = SpikeRaster.from_dense(np.ones((1, 10, 4)))
-    assert metrics.saturated_share(busy) == 1 and metrics.saturated_share(GRID) == 0
-    late = SpikeRaster([1.0, 1.5], [0, 1], size=4, duration=2.0)
-    assert metrics.saturated_share(late, t_open=1.0) == 0.25
-    assert metrics.saturated_populations({"busy": busy, "late": late, "grid": GRID}, {"late": 1.0}) == ["busy", "late"]
-    with pytest.raises(DataError, match="t_open"):
-        metrics.saturated_share(late)
+    assert metrics.saturation({"spikes": 40, "neurons": 4}, 1, steps=10) == 1
+    assert metrics.saturation({"spikes": 40, "neurons": 4}, 2, steps=10) == 0.5
+    assert metrics.saturation({"spikes": 8, "neurons": 4, "early": 2}, 2) == 0.25
+    assert metrics.saturation({"spikes": 0, "neurons": 4, "early": 0}, 2) == 0
+    assert metrics.saturation({"spikes": 9, "neurons": 4}, 2) == 0
 
 
 def test_intervals():
-    assert sorted(metrics.intervals(GRID)) == [0.5, 0.5, 0.5, 1.0, 2.0]
-    variation = metrics.interval_variation(GRID)
-    assert variation.shape == (2, 3) and variation[1, 2] == 0
-    assert np.isclose(variation[0, 0], np.std([1, 2]) / 1.5)
-    assert np.isnan(variation[0, 1]) and np.isnan(variation[1, 0])
+    assert sorted(intervals.intervals(GRID)) == [0.5, 0.5, 0.5, 1.0, 2.0]
+    assert intervals.intervals(SpikeRaster([], [], size=2, duration=4, dt_ms=1.0)).size == 0
+
+
+@pytest.mark.parametrize(("errors", "n"), [(0, 10), (3, 10), (7, 1000), (10, 10)])
+def test_error_bound_is_where_so_few_errors_are_improbable(errors, n):
+    from math import comb
+
+    share = metrics.error_bound(errors, n)
+    if errors == n:
+        assert share == 1
+    else:
+        assert np.isclose(sum(comb(n, k) * share**k * (1 - share) ** (n - k) for k in range(errors + 1)), 0.05)
 
 
 def test_latency_to_accuracy():
     assert metrics.latency_to_accuracy([1, 2, 3], [0.5, 0.9, 0.8], 0.85) == 2
     assert metrics.latency_to_accuracy([1, 2, 3], [0.5, 0.9, 0.8], 0.95) is None
+    assert metrics.latency_to_accuracy([1, 2, 3], [0.9, 0.5, 0.8], 0.75, stays=True) == 3
+    assert metrics.latency_to_accuracy([1, 2, 3], [0.5, 0.9, 0.8], 0.85, stays=True) is None
 
 
 def test_operations():

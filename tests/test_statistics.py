@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from eventsnn.analysis.trains import TrainStatistics, chosen, of_raster
 from eventsnn.raster import SpikeRaster
-from eventsnn.statistics import TrainStatistics, chosen, of_raster
 
 
 def straightforward(raster, bin_ms, least, subset):

@@ -7,8 +7,10 @@ import numpy as np
 from eventsnn.ann.graph import LayerGraph
 from eventsnn.ann.initialise import he_normal
 from eventsnn.ann.layers import AveragePool2d, BatchNorm, Conv2d, Dense, Dropout, Flatten, MaxPool2d, ReLU
+from eventsnn.ann.quantised_nets import quantised
 from eventsnn.errors import ModelError, did_you_mean
 
+NORM_PLACES = ("before_relu", "after_relu")
 VGG16 = (64, 64, "P", 128, 128, "P", 256, 256, 256, "P", 512, 512, 512, "P", 512, 512, 512, "P")
 
 
@@ -63,7 +65,8 @@ def mlp(n_in, hidden, n_out, *, dropout=0.0, input_dropout=0.0, seed=0, name="ml
 
 def conv_net(
     input_shape, features, hidden, n_out, *,
-    kernel=3, padding="same", batch_norm=False, pool="max", dropout=0.0, seed=0, name="conv_net",
+    kernel=3, padding="same", batch_norm=False, norm_place="before_relu", pool="max", dropout=0.0, feature_dropout=0.0,
+    seed=0, name="conv_net",
 ):  # fmt: skip
     """Make a convolutional stack followed by dense layers.
 
@@ -82,11 +85,15 @@ def conv_net(
     padding : {"same", "valid"}, optional
         Border rule.
     batch_norm : bool, optional
-        Batch normalisation between each convolution or dense hidden layer and its ReLU.
+        Batch normalisation at each convolution and dense hidden layer.
+    norm_place : {"before_relu", "after_relu"}, optional
+        Where it stands.
     pool : {"max", "average"}, optional
         Kind of pool.
     dropout : float, optional
-        Rate after each dense hidden layer.
+        Dropout rate after each dense hidden layer, in [0, 1).
+    feature_dropout : float, optional
+        Dropout rate on the flattened features, in front of the first dense layer.
     seed : int, optional
         Seed of the initial weights (He normal, biases 0).
     name : str, optional
@@ -100,6 +107,9 @@ def conv_net(
     pools = {"max": MaxPool2d, "average": AveragePool2d}
     if pool not in pools:
         raise ModelError(f"architecture: pool must be 'max' or 'average', got {pool!r}{did_you_mean(pool, pools)}")
+    if norm_place not in NORM_PLACES:
+        raise ModelError(f"architecture: norm_place must be 'before_relu' or 'after_relu', got {norm_place!r}"
+                         f"{did_you_mean(norm_place, NORM_PLACES)}")  # fmt: skip
     layers, channels, counts = [], int(input_shape[2]), {"conv": 0, "pool": 0, "relu": 0, "norm": 0}
 
     def count(kind):
@@ -107,7 +117,8 @@ def conv_net(
         return f"{kind}{counts[kind]}"
 
     def activate(width):
-        return ([_batch_norm(count("norm"), width)] if batch_norm else []) + [ReLU(count("relu"))]
+        pair = ([_batch_norm(count("norm"), width)] if batch_norm else []) + [ReLU(count("relu"))]
+        return pair if norm_place == "before_relu" else pair[::-1]
 
     for feature in features:
         if feature == "P":
@@ -118,6 +129,7 @@ def conv_net(
         bias = np.zeros(channels, np.float32)
         layers += [Conv2d(label, he_normal(seed, label, shape), bias, 1, padding), *activate(channels)]
     layers.append(Flatten("flatten"))
+    layers += [Dropout("dropout0", feature_dropout)] if feature_dropout else []
     size = LayerGraph(input_shape, layers).output_shape[0]
     for i, width in enumerate(hidden, start=1):
         layers += [_dense(seed, f"dense{i}", size, _whole(width, "hidden")), *activate(int(width))]
@@ -133,7 +145,7 @@ def vgg16(input_shape=(32, 32, 3), n_out=10, *, hidden=(512,), batch_norm=True, 
     return replace(graph, name="vgg16")
 
 
-ARCHITECTURES = {"mlp": mlp, "conv_net": conv_net, "vgg16": vgg16}
+ARCHITECTURES = {"mlp": mlp, "conv_net": conv_net, "vgg16": vgg16, "quantised": quantised}
 
 
 def build(kind, **options):

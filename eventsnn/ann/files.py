@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from eventsnn import disk
-from eventsnn.ann.graph import LayerGraph
-from eventsnn.ann.layers import LAYERS
+from eventsnn.ann import packing
+from eventsnn.ann.graph import LAYERS, LayerGraph
+from eventsnn.ann.quantised import TernaryConv2d, ternary
 from eventsnn.errors import DataError, EventsnnError, did_you_mean
 
 FORMAT, VERSION = "eventsnn-layer-graph", 1
@@ -52,7 +53,7 @@ def _library():
     return safetensors
 
 
-def save_graph(path, graph, *, dtype=None):
+def save_graph(path, graph, *, dtype=None, pack=False):
     """Write a network, whole or not at all.
 
     Parameters
@@ -64,6 +65,9 @@ def save_graph(path, graph, *, dtype=None):
     dtype : {None, "float16", "float32", "float64"}, optional
         How weights are stored; None keeps each as it is and reads back bit for bit.  "float16" applies to weights with
         two axes or more; biases and batch norm stay float32.
+    pack : bool, optional
+        Store the weights of TernaryConv2d layers as they are used, -1, 0, +1, at 2 bits each; the floats behind them, with
+        which training would go on, are lost.
 
     Raises
     ------
@@ -73,13 +77,15 @@ def save_graph(path, graph, *, dtype=None):
         If the file cannot be written.
     """
     kind = file_kind(path)
-    arrays = {key: _stored(path, key, value, dtype) for key, value in graph.parameters().items()}
+    few = [x for x in graph.layers if pack and isinstance(x, TernaryConv2d)]
+    packed = {f"{x.name}.weights": packing.pack(ternary(x.weights)) for x in few}
+    arrays = {key: _stored(path, key, value, dtype) for key, value in graph.parameters().items() if key not in packed} | packed
     layers = [
         {"type": type(x).__name__, "name": x.name, **x.options(), "arrays": {k: a.shape for k, a in x.arrays().items()}}
         for x in graph.layers
     ]
     header = {"format": FORMAT, "version": VERSION, "name": graph.name, "input_shape": graph.input_shape,
-              "layers": layers, "meta": graph.meta}  # fmt: skip
+              "layers": layers, "meta": graph.meta} | ({"packed": list(packed)} if packed else {})  # fmt: skip
     try:
         text = json.dumps(header, allow_nan=False)
     except (TypeError, ValueError) as error:
@@ -151,6 +157,7 @@ def load_graph(path):
         header = json.loads(bytes(header).decode())
         if header["format"] != FORMAT or header["version"] != VERSION:
             raise ValueError(f"format {header['format']!r} version {header['version']!r} is not {FORMAT!r} {VERSION}")
+        arrays |= _unpacked(header, arrays)
         layers = [_layer(spec, arrays) for spec in header["layers"]]
         meta, name = header["meta"], header["name"]
         if not (isinstance(meta, dict) and isinstance(name, str)):
@@ -163,6 +170,12 @@ def load_graph(path):
     if unknown:
         raise DataError(f"{path}: the file holds an array '{unknown[0]}' that the architecture does not have")
     return graph
+
+
+def _unpacked(header, arrays):
+    """Return the arrays that are stored at 2 bits a weight."""
+    shapes = {f"{x['name']}.{key}": shape for x in header["layers"] for key, shape in x["arrays"].items()}
+    return {key: packing.unpack(arrays[key], shapes[key]) for key in header.get("packed", ())}
 
 
 def _layer(spec, arrays):

@@ -5,11 +5,14 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from eventsnn.ann.base import Layer
-from eventsnn.ann.layers import LAYERS, Conv2d
+from eventsnn.ann.layers import AveragePool2d, BatchNorm, Conv2d, Dense, Dropout, Flatten, MaxPool2d, ReLU
+from eventsnn.ann.quantised import QuantReLU, TernaryConv2d
 from eventsnn.errors import ModelError, did_you_mean
 
 # Bytes that one batch of patches (im2col) and activations may take.
 BATCH_BYTES = 64 * 2**20
+KINDS = (Conv2d, TernaryConv2d, Dense, BatchNorm, ReLU, QuantReLU, MaxPool2d, AveragePool2d, Flatten, Dropout)
+LAYERS = {kind.__name__: kind for kind in KINDS}
 
 
 def _named(layers):

@@ -30,9 +30,28 @@ def he_normal(seed, name, shape, dtype=np.float32):
     -----
     He et al., "Delving deep into rectifiers", ICCV 2015, eq. 10.
     """
-    n = math.prod(shape)
-    stream = key(seed, "initialise", name)
+    drawn = normal(seed, name, shape, np.float64)
+    return (drawn * math.sqrt(2 / math.prod(shape[:-1]))).astype(dtype)
+
+
+def normal(seed, name, shape, dtype=np.float32):
+    """Draw standard normal numbers by the Box-Muller transform.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of the network.
+    name : str
+        Layer name: every layer has its own stream.
+    shape : tuple of int
+        Shape of the result.
+    dtype : optional
+        float32 or float64.
+
+    Returns
+    -------
+    numpy.ndarray
+    """
+    n, stream = math.prod(shape), key(seed, "initialise", name)
     radius = np.sqrt(-2 * np.log1p(-uniform(stream, 0, 0, n)))
-    normal = radius * np.cos(2 * np.pi * uniform(stream, 0, 1, n))
-    fan_in = math.prod(shape[:-1])
-    return (normal * math.sqrt(2 / fan_in)).reshape(shape).astype(dtype)
+    return (radius * np.cos(2 * np.pi * uniform(stream, 0, 1, n))).reshape(shape).astype(dtype)

@@ -211,5 +211,4 @@ class Dropout(Layer):
             self.complain(f"rate must lie in [0, 1), got {self.rate!r}")
 
 
-LAYERS = {cls.__name__: cls for cls in (Conv2d, Dense, BatchNorm, ReLU, MaxPool2d, AveragePool2d, Flatten, Dropout)}
 WEIGHTED = (Conv2d, Dense)

@@ -3,6 +3,7 @@
 import math
 from dataclasses import asdict, dataclass, fields
 
+from eventsnn.ann.twin_settings import TwinSettings
 from eventsnn.errors import ModelError, did_you_mean
 
 OPTIMISERS = ("adam", "sgd")
@@ -84,6 +85,8 @@ class TrainSettings:
         Same bits on the same machine and thread count, also when resumed.
     threads : int
         PyTorch threads; 0 leaves PyTorch's choice.
+    twin : TwinSettings, dict or None
+        Train through the differentiable TTFS twin of a normalised network (:mod:`eventsnn.ann.ttfs_twin`).
 
     Raises
     ------
@@ -114,6 +117,7 @@ class TrainSettings:
     device: str = "auto"
     deterministic: bool = True
     threads: int = 0
+    twin: TwinSettings | None = None
 
     def __post_init__(self):
         """Check every value."""
@@ -130,6 +134,10 @@ class TrainSettings:
             if not (good and least <= value and (value < most or (closed and value == most))):
                 wanted = f"a {'whole ' if whole else ''}number in [{least}, {most}{']' if closed else ')'}"
                 raise ModelError(f"training: {name} must be {wanted}, got {value!r}")
+        if isinstance(self.twin, dict):
+            object.__setattr__(self, "twin", TwinSettings(**self.twin))
+        if self.twin is not None and self.precision != "float32":
+            raise ModelError("training: the TTFS twin compares potentials with thresholds and needs precision float32")
         if self.keep == "best" and not self.validation:
             raise ModelError("training: keep 'best' needs a validation part, got validation 0; set validation to 5000")
 

@@ -37,9 +37,11 @@ class _Penalty(torch.autograd.Function):
     def forward(ctx, a, weight, kind, meter):
         flat = a.flatten(1)
         n, samples = flat.shape[1], flat.shape[0]
-        total = flat.sum(1, dtype=torch.float32)
+        # Sums of half-precision activations are taken in float32.
+        wide = torch.promote_types(a.dtype, torch.float32)
+        total = flat.sum(1, dtype=wide)
         if kind == "hoyer":
-            power = torch.linalg.vector_norm(flat, dim=1, dtype=torch.float32).square().clamp_min(1e-12)
+            power = torch.linalg.vector_norm(flat, dim=1, dtype=wide).square().clamp_min(1e-12)
             value = total * total / (n * power)
             ctx.terms = 2 * total / (n * power) * (weight / samples), 2 * value / power * (weight / samples)
         else:

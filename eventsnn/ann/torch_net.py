@@ -4,6 +4,7 @@ import numpy as np
 
 from eventsnn.ann.base import same_padding
 from eventsnn.ann.layers import AveragePool2d, BatchNorm, Conv2d, Dense, Dropout, Flatten, MaxPool2d, ReLU
+from eventsnn.ann.quantised import ROUND_UP, TERNARY_SHARE, QuantReLU, TernaryConv2d
 from eventsnn.errors import RunError
 
 try:
@@ -37,13 +38,17 @@ class _Conv(nn.Module):
         self.symmetric = all(before == after for before, after in pads)
         self.pads = pads
 
+    def used(self):
+        """Return the weights that the convolution multiplies with."""
+        return self.weight
+
     def forward(self, x):
         (top, bottom), (left, right) = self.pads
         bias = self.bias if self.bias is not None and self.bias.ndim == 1 else None
         if self.symmetric:
-            x = functional.conv2d(x, self.weight, bias, self.stride, (top, left))
+            x = functional.conv2d(x, self.used(), bias, self.stride, (top, left))
         else:
-            x = functional.conv2d(functional.pad(x, (left, right, top, bottom)), self.weight, bias, self.stride)
+            x = functional.conv2d(functional.pad(x, (left, right, top, bottom)), self.used(), bias, self.stride)
         return x if bias is not None or self.bias is None else x + self.bias
 
     def arrays(self):
@@ -51,6 +56,29 @@ class _Conv(nn.Module):
         if self.bias is not None:
             out["bias"] = self.bias.permute(1, 2, 0) if self.bias.ndim == 3 else self.bias
         return out
+
+
+class _TernaryConv(_Conv):
+    """Convolution that multiplies with -1, 0, +1 and moves the floats behind them."""
+
+    def used(self):
+        """Ternary weights; the gradient of the published rule (two nested signs, each the identity) is twice the plain one."""
+        w = self.weight
+        limit = TERNARY_SHARE * w.detach().abs().mean(dtype=torch.float64).to(w.dtype)
+        signs = torch.sign(w) * (w.abs() >= limit)
+        return signs + 2 * (w - w.detach())
+
+
+class _QuantReLU(nn.Module):
+    """Rounded rectifier; the rounding has the identity as its gradient."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.grid, self.top = 2.0**layer.k, layer.top
+
+    def forward(self, x):
+        y = functional.relu(x) if self.top is None else x.clamp(0, self.top)
+        return torch.round(y.detach() * self.grid + ROUND_UP) / self.grid + (y - y.detach())
 
 
 class _Dense(nn.Linear):
@@ -100,7 +128,9 @@ def _module(layer, shape, dtype):
         return nn.Dropout(layer.rate)
     if isinstance(layer, (ReLU, Flatten)):
         return nn.ReLU() if isinstance(layer, ReLU) else _Flatten()
-    return {Conv2d: _Conv, Dense: _Dense, BatchNorm: _Norm}[type(layer)](layer, shape, dtype)
+    if isinstance(layer, QuantReLU):
+        return _QuantReLU(layer)
+    return {Conv2d: _Conv, TernaryConv2d: _TernaryConv, Dense: _Dense, BatchNorm: _Norm}[type(layer)](layer, shape, dtype)
 
 
 class TorchNet(nn.Module):

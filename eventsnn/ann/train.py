@@ -18,6 +18,7 @@ from eventsnn.ann.batches import augment, check_data, scaled
 from eventsnn.ann.settings import TrainResult, TrainSettings, learning_rate
 from eventsnn.ann.sparsity import ActivityPenalty
 from eventsnn.ann.torch_net import TorchNet, torch
+from eventsnn.ann.ttfs_twin import KERNELS, TtfsTwin, split_kernels
 from eventsnn.errors import DataError, RunError
 from eventsnn.random import key, uniform
 
@@ -112,7 +113,8 @@ class _Trainer:
             raise DataError(f"training: shift and flip need images (n, y, x[, channel]), got shape {images.shape}")
         self.images = torch.as_tensor(images.copy(), device=device)
         self.labels = torch.as_tensor(labels, device=device)
-        self.net = TorchNet(graph, torch.float32).to(device)
+        twin = settings.twin
+        self.net = (TorchNet(graph, torch.float32) if twin is None else TtfsTwin(graph, twin, torch.float32)).to(device)
         if settings.channels_last:
             self.net = self.net.to(memory_format=torch.channels_last)
         self.optimiser, self.penalty = self._optimiser(), None
@@ -125,11 +127,14 @@ class _Trainer:
         self.starts = [s for s in range(0, n, size) if n - s > 1 or n == 1]
 
     def _optimiser(self):
-        s, parameters = self.settings, list(self.net.parameters())
+        s, kernels = self.settings, [] if self.settings.twin is None else self.net.kernel_parameters()
+        parameters = [p for p in self.net.parameters() if all(p is not k for k in kernels)]
         groups = [
-            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": s.weight_decay},
-            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": s.weight_decay, "factor": 1.0},
+            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0, "factor": 1.0},
         ]
+        if kernels:
+            groups.append({"params": kernels, "weight_decay": 0.0, "factor": s.twin.kernel_rate})
         if s.optimiser == "adam":
             return torch.optim.AdamW(groups, lr=s.learning_rate)
         return torch.optim.SGD(groups, lr=s.learning_rate, momentum=s.momentum, nesterov=s.momentum > 0)
@@ -148,12 +153,14 @@ class _Trainer:
         draws = torch.as_tensor(draws, device=self.device)
         torch.manual_seed(int(key(s.seed, "dropout", epoch)) >> 1)
         self.net.train()
+        if s.twin is not None:
+            self.net.set_epoch(epoch)
         loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
         hits, steps = torch.zeros((), dtype=torch.int64, device=self.device), len(self.starts)
         for k, start in enumerate(self.starts):
             rate = learning_rate(s, epoch * steps + k, s.epochs * steps, steps)
             for group in self.optimiser.param_groups:
-                group["lr"] = rate
+                group["lr"] = rate * group["factor"]
             part = slice(start, start + s.batch_size)
             labels = self.labels[members[part]]
             logits = self._logits(augment(self.images[members[part]], draws[:, part], s.shift, s.flip))
@@ -224,8 +231,12 @@ class _Trainer:
             kept = max(self.curve, key=lambda r: (r["validation_accuracy"], -r["epoch"]))["epoch"]
         last = self.curve[kept - 1] if kept else {}
         note = {"settings": self.settings.to_dict(), "epoch": kept, "images": len(self.parts[0]), "outcome": last}
+        kernels = {}
+        if self.settings.twin is not None:
+            arrays, found = split_kernels(arrays, self.settings.twin)
+            kernels = {KERNELS: found}
         graph = self.graph.astype(np.float32).with_parameters(arrays)
-        graph = replace(graph, meta={**graph.meta, "training": note})
+        graph = replace(graph, meta={**graph.meta, "training": note, **kernels})
         kind = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
         device = f"{kind}, PyTorch {torch.__version__}"
         return TrainResult(graph, self.curve, kept, device, seconds)

@@ -4,12 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from eventsnn.ann.layers import WEIGHTED, AveragePool2d, BatchNorm, Conv2d, Dropout, Flatten, MaxPool2d
+from eventsnn.ann.layers import WEIGHTED, AveragePool2d, BatchNorm, Conv2d, Dropout, Flatten, MaxPool2d, ReLU
 from eventsnn.errors import ModelError
+
+POOLS = (MaxPool2d, AveragePool2d)
 
 
 def fold_batch_norm(graph):
-    """Fold every batch norm that follows its weights directly into those weights; leave dropout out.
+    """Fold every batch norm into the weights before it or behind it; leave dropout out.
 
     Parameters
     ----------
@@ -25,35 +27,106 @@ def fold_batch_norm(graph):
     Raises
     ------
     ModelError
-        If a batch norm stands elsewhere (after a ReLU, a pool, at the input); the message names the layer.
+        If a batch norm can stand nowhere else; the message names the layer and says why: no weights follow it before
+        the next ReLU, or a negative factor meets a max pool (the maximum would become a minimum).
 
     Notes
     -----
-    kappa = gamma / sqrt(variance + epsilon);  w' = kappa w per output channel;  b' = kappa (b - mean) + beta
-    (ttfs-relu-equivalence 2.7, neural-coding 2.9).
+    kappa = gamma / sqrt(variance + epsilon),  shift = beta - kappa mean, per channel.  Into the weights before it (no
+    ReLU between): w' = kappa w per output channel, b' = kappa b + shift.  Into the weights behind it (after a ReLU, or
+    at the input): w' = kappa w per input channel, b' = b + sum of shift w over the taps inside the image; with ``same``
+    padding that sum depends on the position, and the bias becomes a map (y, x, c_out).  Pools, Flatten and further batch
+    norms may stand between (ttfs-relu-equivalence 2.7, M4, M5, M7; neural-coding 2.9).
     """
-    layers = []
-    for layer in graph.layers:
-        if isinstance(layer, Dropout):
-            continue
-        if not isinstance(layer, BatchNorm):
-            layers.append(layer)
-            continue
-        if not layers or not isinstance(layers[-1], WEIGHTED):
-            before = f"after '{layers[-1].name}' ({type(layers[-1]).__name__})" if layers else "at the input"
-            layer.complain(f"stands {before}; it can be folded only directly after a Conv2d or Dense layer")
-        layers[-1] = _folded(layers[-1], layer, graph.dtype)
-    if not layers:
+    fold = _Fold(graph.dtype)
+    for layer, before in zip(graph.layers, (graph.input_shape, *graph.shapes)):
+        fold.take(layer, before)
+    if fold.pending is not None:
+        fold.names[-1].complain("cannot be folded: no weights follow it")
+    if not fold.layers:
         raise ModelError("conversion: the network has no layers but dropout")
-    return replace(graph, layers=tuple(layers))
+    return replace(graph, layers=tuple(fold.layers))
 
 
-def _folded(weighted, norm, dtype):
-    """Return the weighted layer with a batch norm folded in."""
-    kappa, shift = norm.factors()
-    bias = 0.0 if weighted.bias is None else weighted.bias.astype(np.float64)
-    weights = weighted.weights.astype(np.float64) * kappa
-    return replace(weighted, weights=weights.astype(dtype), bias=(bias * kappa + shift).astype(dtype))
+class _Fold:
+    """One walk through a network: the layers so far, and a batch norm that waits for the next weights."""
+
+    def __init__(self, dtype):
+        self.dtype, self.layers = dtype, []
+        self.pending, self.names = None, []
+        # Position of the weights that a batch norm may go back to: no ReLU or Flatten since.
+        self.weights = None
+
+    def take(self, layer, shape):
+        """Add one layer, whose input has the given shape."""
+        if isinstance(layer, Dropout):
+            return
+        if isinstance(layer, BatchNorm):
+            self._norm(layer)
+            return
+        if self.pending is not None:
+            layer = self._pass(layer, shape)
+        if isinstance(layer, WEIGHTED):
+            self.weights = len(self.layers)
+        elif not isinstance(layer, POOLS):
+            self.weights = None
+        self.layers.append(layer)
+
+    def _norm(self, norm):
+        """Fold back into the weights before, or wait for those behind."""
+        kappa, shift = norm.factors()
+        if self.weights is None:
+            if self.pending is not None:
+                kappa, shift = self.pending[0] * kappa, self.pending[1] * kappa + shift
+            self.pending = kappa, shift
+            self.names.append(norm)
+            return
+        for pool in self.layers[self.weights + 1 :]:
+            _check_sign(norm, kappa, pool)
+        own = self.layers[self.weights]
+        bias = 0.0 if own.bias is None else own.bias.astype(np.float64)
+        weights = own.weights.astype(np.float64) * kappa
+        self.layers[self.weights] = self._filled(own, weights, bias * kappa + shift)
+
+    def _pass(self, layer, shape):
+        """Carry the waiting batch norm over a layer, or fold it in; return the layer."""
+        kappa, shift = self.pending
+        if isinstance(layer, WEIGHTED):
+            self.pending = None
+            return self._absorb(layer, kappa, shift, shape)
+        if isinstance(layer, ReLU):
+            self.names[-1].complain(f"cannot be folded: the ReLU '{layer.name}' follows it, with no weights between")
+        if isinstance(layer, Flatten):
+            # The channel is the fastest index of the vector.
+            self.pending = tuple(np.tile(part, int(np.prod(shape[:-1]))) for part in (kappa, shift))
+        else:
+            _check_sign(self.names[-1], kappa, layer)
+        return layer
+
+    def _absorb(self, layer, kappa, shift, shape):
+        """Return weights that take the input before the batch norm instead of behind it."""
+        weights = layer.weights.astype(np.float64)
+        if isinstance(layer, Conv2d):
+            # The layer itself, with weights only, sums the taps inside an image that is `shift` everywhere.
+            image = np.broadcast_to(shift, (1, *shape))
+            taps = Conv2d(layer.name, weights, None, layer.stride, layer.padding).apply(image)[0]
+            taps = taps if layer.padding == "same" and shift.any() else taps[0, 0]
+        else:
+            taps = shift @ weights
+        bias = taps + (0.0 if layer.bias is None else layer.bias.astype(np.float64))
+        return self._filled(layer, weights * kappa[:, None], bias)
+
+    def _filled(self, layer, weights, bias):
+        return replace(layer, weights=weights.astype(self.dtype), bias=np.asarray(bias).astype(self.dtype))
+
+
+def _check_sign(norm, kappa, pool):
+    """Refuse a negative factor beside a max pool."""
+    bad = np.flatnonzero(kappa < 0)
+    if isinstance(pool, MaxPool2d) and bad.size:
+        norm.complain(f"cannot be folded across the max pool '{pool.name}': gamma is negative in channel {bad[0]} "
+                      f"({bad.size} such), and the maximum would become a minimum; use an average pool, or train with "
+                      "the batch norm before the ReLU")  # fmt: skip
 
 
 def fuse_input_range(graph, p, q):
@@ -78,29 +151,14 @@ def fuse_input_range(graph, p, q):
 
     Notes
     -----
-    w' = (q - p) w,  b'_i = b_i + p times the sum of the taps inside the image (ttfs-relu-equivalence 2.7, M6, M7).
-    With ``same`` padding that sum depends on the position, so the bias becomes a map (y, x, c_out).
+    The range is a batch norm at the input with kappa = q - p and shift = p, and is folded as one: see
+    :func:`fold_batch_norm` (ttfs-relu-equivalence 2.7, M6, M7).
     """
     if not (np.isfinite(p) and np.isfinite(q) and p < q):
         raise ModelError(f"conversion: the input range needs finite p < q, got p = {p}, q = {q}")
     if (p, q) == (0, 1):
         return graph
-    index = next((i for i, x in enumerate(graph.layers) if isinstance(x, WEIGHTED)), None)
-    if index is None:
-        raise ModelError("conversion: the network has no Conv2d or Dense layer")
-    for before in graph.layers[:index]:
-        if not isinstance(before, (MaxPool2d, AveragePool2d, Flatten, Dropout)):
-            before.complain("stands before the first weights, so the input range cannot be fused into them")
-    layer = graph.layers[index]
-    weights = layer.weights.astype(np.float64)
-    if isinstance(layer, Conv2d):
-        # The layer itself, with weights only, sums the taps inside the image when the image is all ones.
-        shape = graph.shapes[index - 1] if index else graph.input_shape
-        ones = np.ones((1, *shape))
-        taps = Conv2d(layer.name, weights, None, layer.stride, layer.padding).apply(ones)[0]
-        taps = taps if layer.padding == "same" else taps[0, 0]
-    else:
-        taps = weights.sum(axis=0)
-    bias = p * taps + (0.0 if layer.bias is None else layer.bias.astype(np.float64))
-    new = replace(layer, weights=((q - p) * weights).astype(graph.dtype), bias=bias.astype(graph.dtype))
-    return replace(graph, layers=(*graph.layers[:index], new, *graph.layers[index + 1 :]))
+    ones = np.ones(graph.input_shape[-1])
+    norm = BatchNorm("input range", (q - p) * ones, p * ones, 0 * ones, ones, 0.0)
+    folded = fold_batch_norm(replace(graph, layers=(norm, *graph.layers)).astype(np.float64))
+    return folded.astype(graph.dtype)

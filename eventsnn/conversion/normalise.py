@@ -1,88 +1,20 @@
-"""Data-based scales: the largest, or nearly largest, activation of each layer on a named calibration set."""
+"""Data-based normalisation: weights rescaled so that the activations of every layer fit in [0, 1]."""
 
-import hashlib
+from dataclasses import replace
 
 import numpy as np
 
+from eventsnn.ann.layers import WEIGHTED, Conv2d
+from eventsnn.conversion.scales import layer_scales
 from eventsnn.conversion.segments import cut
-from eventsnn.errors import ModelError, did_you_mean
-
-RULES = ("layer_max", "percentile", "channel")
-
-
-def calibration_record(name, x):
-    """Say what a conversion was calibrated on.
-
-    Parameters
-    ----------
-    name : str
-        Name of the data, for people.
-    x : numpy.ndarray
-        The inputs themselves.
-
-    Returns
-    -------
-    dict
-        name, samples, sha256 (over dtype, shape and little-endian bytes).
-    """
-    x = np.ascontiguousarray(x)
-    x = x.astype(x.dtype.newbyteorder("<"), copy=False)
-    digest = hashlib.sha256(f"{x.dtype.str} {x.shape}".encode())
-    digest.update(x.data)
-    return {"name": str(name), "samples": len(x), "sha256": digest.hexdigest()}
+from eventsnn.conversion.statistics import calibration_record, scan
+from eventsnn.errors import ModelError
 
 
-class _Largest:
-    """Running largest value."""
-
-    def __init__(self, shape, n):
-        self.value = 0.0
-
-    def add(self, activation):
-        self.value = max(self.value, float(activation.max(initial=0.0)))
-
-    def result(self):
-        return self.value
-
-
-class _LargestPerChannel:
-    """Running largest value of each channel; channels that never act get 1."""
-
-    def __init__(self, shape, n):
-        self.value = np.zeros(shape[-1])
-
-    def add(self, activation):
-        self.value = np.maximum(self.value, activation.reshape(-1, self.value.size).max(axis=0, initial=0.0))
-
-    def result(self):
-        return np.where(self.value > 0, self.value, 1.0)
-
-
-class _Percentile:
-    """Exact percentile of all values of a layer, keeping only the ones above it."""
-
-    def __init__(self, shape, n, percentile):
-        count = n * int(np.prod(shape))
-        self.rank = percentile / 100 * (count - 1)
-        self.kept, self.top = count - int(self.rank), np.empty(0)
-
-    def add(self, activation):
-        values = activation.ravel()
-        if self.top.size == self.kept:
-            values = values[values > self.top[0]]
-        self.top = np.concatenate([self.top, values])
-        if self.top.size > self.kept:
-            self.top = np.partition(self.top, self.top.size - self.kept)[self.top.size - self.kept :]
-        # top[0] must be the smallest kept value for the test above
-        self.top[[0, self.top.argmin()]] = self.top[[self.top.argmin(), 0]]
-
-    def result(self):
-        low, high = np.sort(self.top)[[0, min(1, self.top.size - 1)]]
-        return float(low + (high - low) * (self.rank - int(self.rank)))
-
-
-def layer_scales(graph, x, *, rule="layer_max", percentile=99.9):
-    """Scan calibration data for the scale of every hidden layer.
+def normalise(
+    graph, x, *, calibration="calibration", rule="neuron_percentile", percentile=99.9, output=True, statistics=None, dtype=None,
+):  # fmt: skip
+    """Rescale the weights of a network so that its activations fit in [0, 1].
 
     Parameters
     ----------
@@ -90,40 +22,109 @@ def layer_scales(graph, x, *, rule="layer_max", percentile=99.9):
         Folded network.
     x : array_like, shape (n, *input_shape)
         Calibration inputs, already scaled.
-    rule : {"layer_max", "percentile", "channel"}, optional
-        Largest activation of the layer; percentile of all its activations pooled together; largest per channel.
-    percentile : float, optional
-        For ``rule="percentile"``, in (0, 100].
+    calibration : str, optional
+        Name of these data, for the report.
+    rule, percentile, output, statistics
+        See :func:`layer_scales`.
+    dtype : {"float32", "float64"}, optional
+        Of the weights returned; default the graph's own.
 
     Returns
     -------
-    dict of str to float or numpy.ndarray
-        Layer name to scale (float64), hidden layers only; 1 where a layer (or channel) never acts.
+    tuple of LayerGraph and dict
+        The network, and the report: rule, percentile (None where it has no part), output_scaled, scale of each layer; the
+        calibration set with its hash, or the file of statistics and the set that it was made from.
 
     Raises
     ------
     ModelError
-        If the rule is unknown, the percentile out of range, or there are no data.
+        As :func:`layer_scales`.
 
     Notes
     -----
-    Activations are max(0, W x + b), before pooling.  Rueckauer et al., Front. Neurosci. 11:682 (2017) pool all
-    activations and interpolate linearly, as here (neural-coding 2.9).
+    W' = W lambda_prev / lambda,  b' = b / lambda,  lambda = 1 at the input (neural-coding 2.9), in float64.
     """
-    if rule not in RULES:
-        raise ModelError(f"normalisation: unknown rule {rule!r}{did_you_mean(rule, RULES)}; "
-                         f"allowed: {', '.join(RULES)}")  # fmt: skip
-    if not 0 < percentile <= 100:
-        raise ModelError(f"normalisation: percentile must lie in (0, 100], got {percentile}")
-    x = graph.as_inputs(x)
-    if not len(x):
-        raise ModelError("normalisation: needs at least one calibration sample, got none")
-    kind = {"layer_max": _Largest, "channel": _LargestPerChannel}.get(rule)
-    hidden = [s for s in cut(graph)[1] if not s.is_output]
-    scans = {s.name: kind(s.shape, len(x)) if kind else _Percentile(s.shape, len(x), percentile) for s in hidden}
-    if hidden:
-        for _, values in graph.batches(x, upto=hidden[-1].name):
-            for name, scan in scans.items():
-                scan.add(np.maximum(values[name], 0))
-    scales = {name: scan.result() for name, scan in scans.items()}
-    return {name: 1.0 if np.ndim(s) == 0 and s <= 0 else s for name, s in scales.items()}
+    scales = layer_scales(graph, x, rule=rule, percentile=percentile, output=output, statistics=statistics)
+    layers, before, dtype = [], 1.0, np.dtype(dtype or graph.dtype)
+    for layer in graph.layers:
+        if isinstance(layer, WEIGHTED):
+            own = scales.get(layer.name, 1.0)
+            weights, bias = _scaled(layer, before, own)
+            layer = replace(layer, weights=weights.astype(dtype), bias=None if bias is None else bias.astype(dtype))
+            before = own
+        layers.append(layer)
+    record = None
+    if rule not in ("model", "none"):
+        record = calibration_record(calibration, graph.as_inputs(x)) if statistics is None else statistics.calibration
+    report = {
+        "rule": rule,
+        "percentile": percentile if "percentile" in rule else None,
+        "output_scaled": output,
+        "calibration": record,
+        "statistics": None if statistics is None else statistics.file,
+        "layers": [{"layer": name, "scale": np.asarray(scale).tolist()} for name, scale in scales.items()],
+    }
+    return replace(graph, layers=tuple(layers)), report
+
+
+def _scaled(layer, before, own):
+    """Scale weights and bias of a layer.
+
+    Parameters
+    ----------
+    layer : Conv2d or Dense
+    before, own : float or numpy.ndarray
+        Scale of the layer before and of this layer, one number or one per channel.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        float64 weights, and bias (None where the layer has none).
+    """
+    weights = layer.weights.astype(np.float64)
+    if np.ndim(before):
+        # Behind a Flatten the channel is the fastest index of a dense layer's inputs.
+        n = weights.shape[2] if isinstance(layer, Conv2d) else weights.shape[0]
+        before = np.tile(before, n // len(before))[:, None]
+    return weights * before / own, None if layer.bias is None else layer.bias.astype(np.float64) / own
+
+
+def neuron_thresholds(graph, x, *, percentile=99.9, statistics=None):
+    """Find a threshold for every neuron: its own percentile over that of the layer's largest neuron.
+
+    Parameters
+    ----------
+    graph : LayerGraph
+        Folded network; scaling its layers changes nothing.
+    x : array_like, shape (n, *input_shape)
+        Calibration inputs, already scaled.
+    percentile : float, optional
+        In (0, 100].
+    statistics : ActivationStatistics, optional
+        Per neuron; use these instead of scanning ``x``.
+
+    Returns
+    -------
+    dict of str to ndarray of float64
+        Hidden layer -> thresholds of the population's shape in (0, 1]; 1 for neurons that never act.
+
+    Raises
+    ------
+    ModelError
+        As :func:`layer_scales`, or if the statistics are per channel.
+
+    Notes
+    -----
+    theta_i = a_i / lambda with a_i the neuron's percentile and lambda = max_i a_i (neural-coding 2.9, F22).
+    """
+    if statistics is None:
+        statistics = scan(graph, x, percentiles=(percentile,))
+    if statistics.by != "neuron":
+        raise ModelError("normalisation: thresholds per neuron need statistics per neuron, these are per channel")
+    found = {}
+    for s in cut(graph)[1]:
+        if not s.is_output:
+            values = statistics.percentile(s.name, percentile)
+            most = values.max()
+            found[s.name] = np.where(values > 0, values / (most if most > 0 else 1.0), 1.0).reshape(s.shape)
+    return found

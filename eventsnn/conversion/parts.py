@@ -18,6 +18,17 @@ def relay_chain(source, pools, maximum):
     ]
 
 
+def refuse_maximum_of_means(head, segments):
+    """Raise ModelError for a max pool behind an average pool: several spikes of a cell carry parts of one mean."""
+    for pools in (head, *(s.pools for s in segments)):
+        seen = None
+        for pool in pools:
+            if isinstance(pool, MaxPool2d) and seen is not None:
+                pool.complain(f"follows the average pool '{seen}', whose mean has no spike time of its own; "
+                              "a time-to-first-spike network cannot take its maximum")  # fmt: skip
+            seen = seen if isinstance(pool, MaxPool2d) else pool.name
+
+
 def synapses(layer, weights):
     """Return the synapses of a Conv2d or Dense layer with the given weights."""
     if isinstance(layer, Conv2d):

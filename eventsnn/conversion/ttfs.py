@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from eventsnn.ann.layers import MaxPool2d
 from eventsnn.conversion.fold import fold_batch_norm, fuse_input_range
 from eventsnn.conversion.free_ramps import build_free, free_layers, largest_activations, rescale
-from eventsnn.conversion.normalise import calibration_record, layer_scales
-from eventsnn.conversion.parts import relay_chain, synapses
+from eventsnn.conversion.parts import refuse_maximum_of_means, relay_chain, synapses
+from eventsnn.conversion.scales import layer_scales
 from eventsnn.conversion.segments import INPUT, cut
+from eventsnn.conversion.statistics import calibration_record
 from eventsnn.errors import ModelError, did_you_mean
 from eventsnn.network import Input, Network, Population, Projection, Readout
 from eventsnn.relays import EarliestPool
@@ -74,7 +74,7 @@ def to_ramps(
     inputs = np.asarray(graph.as_inputs(calibration_x))
     coded = (inputs.astype(np.float64) - p) / (q - p)
     if model == "ramp":
-        _check_pools(head, segments)
+        refuse_maximum_of_means(head, segments)
         free, scales = None, layer_scales(folded, coded)
     else:
         free = free_layers(head, segments)
@@ -83,7 +83,8 @@ def to_ramps(
     layers, opens = [], INPUT_WINDOW
     for name, window in _windows(rule, zeta, windows, scales).items():
         layers.append({"layer": name, "x_max": scales[name], "window": window, "t_open": opens,
-                       "t_close": opens + window, "saturates": scales[name] > window})  # fmt: skip
+                       "t_close": opens + window, "saturates": scales[name] > window,
+                       **_decoding(model, opens, window)})  # fmt: skip
         opens = opens + window
     rows = {row["layer"]: row for row in layers}
     report = {"mapping": MAPPINGS[model], "calibration": calibration_record(calibration, inputs), "rule": rule, "zeta": zeta,
@@ -94,6 +95,13 @@ def to_ramps(
         report["alpha"] = float(alpha)
         _tell_rescaled(free, rows)
     return build_free(folded.input_shape, free, rows, opens, float(alpha) if model == "ramp_alpha1" else None), report
+
+
+def _decoding(model, opens, window):
+    """Say how spikes are read as activations: by amplitude, or by the time that is left (see `conversion.report`)."""
+    if model == "ramp":
+        return {"scale": 1.0, "decode": {"per": None, "largest": window}}
+    return {"scale": 1.0, "decode": {"per": None, "largest": None, "close": opens + window}} if model == "ramp_ungated" else {}
 
 
 def _check_options(dtype, model, alpha, early):
@@ -124,17 +132,6 @@ def _tell_rescaled(free, rows):
             sums = layer.column_sums()
             rows[layer.name] |= {"w_sum": [float(sums.min()), float(sums.max())],
                                  "rescaled": int(np.count_nonzero(layer.factor != 1))}  # fmt: skip
-
-
-def _check_pools(head, segments):
-    """Refuse a max pool behind an average pool: several spikes of a cell carry parts of one mean."""
-    for pools in (head, *(s.pools for s in segments)):
-        seen = None
-        for pool in pools:
-            if isinstance(pool, MaxPool2d) and seen is not None:
-                pool.complain(f"follows the average pool '{seen}', whose mean has no spike time of its own; "
-                              "a time-to-first-spike network cannot take its maximum")  # fmt: skip
-            seen = seen if isinstance(pool, MaxPool2d) else pool.name
 
 
 def _windows(rule, zeta, windows, scales):

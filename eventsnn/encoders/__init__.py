@@ -12,7 +12,7 @@ from eventsnn.errors import DataError, did_you_mean
 class _Encoders(Mapping):
     """Code name to module, imported at first use."""
 
-    NAMES = ("constant", "poisson", "ttfs")
+    NAMES = ("burst", "constant", "latency", "phase", "poisson", "ttfs", "ttfs_kernel")
 
     def __getitem__(self, name):
         if name not in self.NAMES:

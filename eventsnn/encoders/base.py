@@ -53,6 +53,24 @@ def refuse_above(flat, limit, code, remedy):
                         f"{sample}, element {element} ({len(above)} such values); {remedy}")  # fmt: skip
 
 
+def refuse_outside(flat, code):
+    """Raise DataError if a value of (n_samples, n) lies outside of [0, 1]."""
+    refuse_above(flat, 1.0, code, "scale the values into [0, 1]")
+    below = np.argwhere(flat < 0)
+    if len(below):
+        sample, element = (int(i) for i in below[0])
+        raise DataError(f"encoder '{code}': values must be at least 0, got {flat[sample, element]} in sample {sample}, "
+                        f"element {element} ({len(below)} such values); codes with signs are constant and poisson")  # fmt: skip
+
+
+def whole_steps(value, code, name="steps", most=2**31 - 1):
+    """Return a number of steps, from 1 to ``most``, as an int; raise DataError if it is none."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not 1 <= value <= most:
+        limit = f" and <= {most}" if most < 2**31 - 1 else ""
+        raise DataError(f"encoder '{code}': {name} must be a whole number >= 1{limit}, got {value!r}")
+    return int(value)
+
+
 @dataclass(frozen=True, eq=False)
 class Drive:
     """Input that is not spikes: numbers that arrive at every scheduled instant of a run.

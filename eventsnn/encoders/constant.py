@@ -4,9 +4,10 @@ import numpy as np
 
 from eventsnn.encoders.base import Drive, as_values
 from eventsnn.errors import DataError
+from eventsnn.random import key, uniform
 
 
-def encode(x, *, gain=1.0, schedule="every"):
+def encode(x, *, gain=1.0, schedule="every", noise=0.0, seed=0, name="input", sample_ids=None):
     """Turn values into constant drive.
 
     Parameters
@@ -17,6 +18,10 @@ def encode(x, *, gain=1.0, schedule="every"):
         Factor on every value, finite and not 0.
     schedule : "every", "first", int or array of bool, optional
         When the drive arrives; see :class:`~eventsnn.encoders.base.Drive`.
+    noise : float, optional
+        In [0, 2]: each value is multiplied by 1 + u, u uniform in [-noise/2, noise/2), once for all steps.
+    seed, name, sample_ids : optional
+        Of the random numbers, as in :func:`eventsnn.encoders.poisson.encode`.
 
     Returns
     -------
@@ -25,11 +30,12 @@ def encode(x, *, gain=1.0, schedule="every"):
     Raises
     ------
     DataError
-        If a value, the gain or the schedule is not allowed.
+        If a value, the gain, the noise or the schedule is not allowed.
 
     Notes
     -----
-    d_i(t) = gain x_i at every scheduled step t.
+    d_i(t) = gain x_i at every scheduled step t; with noise r, gain x_i (1 + r (uniform(seed, name, sample, 0, i) - 1/2))
+    (all-integer-snn 2.9).
 
     Examples
     --------
@@ -39,6 +45,13 @@ def encode(x, *, gain=1.0, schedule="every"):
     if not np.isfinite(gain) or gain == 0:
         raise DataError(f"encoder 'constant': gain must be finite and not 0, got {gain}")
     flat, shape = as_values(x, "constant")
+    if not 0 <= noise <= 2:
+        raise DataError(f"encoder 'constant': noise must be from 0 to 2, got {noise}")
+    if noise:
+        ids = np.arange(len(flat)) if sample_ids is None else np.asarray(sample_ids)
+        if ids.shape != (len(flat),):
+            raise DataError(f"encoder 'constant': sample_ids must have one number per sample ({len(flat)}), got {ids.shape}")
+        flat = flat * (1 + noise * (uniform(key(seed, "encoder", "constant", name), ids, 0, flat.shape[1]) - 0.5))
     return Drive(flat * gain, schedule, shape)
 
 

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from eventsnn.encoders.base import as_values, refuse_above
+from eventsnn.encoders.base import as_values, refuse_above, whole_steps
 from eventsnn.errors import DataError
 from eventsnn.random import key, uniform
 from eventsnn.raster import SpikeRaster
@@ -13,7 +13,7 @@ from eventsnn.raster import SpikeRaster
 CHUNK = 2**20
 
 
-def encode(x, *, steps, dt_ms=1.0, gain=1.0, seed, name="input", sample_ids=None, clip=False):
+def encode(x, *, steps, dt_ms=1.0, gain=1.0, amplitude=1.0, seed, name="input", sample_ids=None, clip=False):
     """Turn each value into a random spike train whose rate is proportional to it.
 
     Parameters
@@ -26,6 +26,8 @@ def encode(x, *, steps, dt_ms=1.0, gain=1.0, seed, name="input", sample_ids=None
         Length of a step, ms.
     gain : float, optional
         Spike probability per step of |x| = 1, > 0.
+    amplitude : float, optional
+        What a spike carries, > 0.
     seed : int
         Seed of the run.
     name : str, optional
@@ -39,7 +41,7 @@ def encode(x, *, steps, dt_ms=1.0, gain=1.0, seed, name="input", sample_ids=None
     Returns
     -------
     SpikeRaster
-        Grid clock; amplitude sign(x).
+        Grid clock; amplitude sign(x) ``amplitude``.
 
     Raises
     ------
@@ -56,10 +58,10 @@ def encode(x, *, steps, dt_ms=1.0, gain=1.0, seed, name="input", sample_ids=None
     >>> encode([[0.0, 1.0]], steps=3, seed=0).times
     array([0, 1, 2])
     """
-    if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 1:
-        raise DataError(f"encoder 'poisson': steps must be a whole number >= 1, got {steps!r}")
-    if not (math.isfinite(gain) and gain > 0):
-        raise DataError(f"encoder 'poisson': gain must be > 0, got {gain}")
+    steps = whole_steps(steps, "poisson")
+    for option, value in (("gain", gain), ("amplitude", amplitude)):
+        if not (math.isfinite(value) and value > 0):
+            raise DataError(f"encoder 'poisson': {option} must be > 0, got {value}")
     flat, shape = as_values(x, "poisson")
     if not clip:
         refuse_above(np.abs(flat) * gain, 1.0, "poisson", "scale the values into [-1, 1], lower gain, or clip")
@@ -67,14 +69,14 @@ def encode(x, *, steps, dt_ms=1.0, gain=1.0, seed, name="input", sample_ids=None
     if ids.shape != (len(flat),):
         raise DataError(f"encoder 'poisson': sample_ids must have one number per sample ({len(flat)}), got {ids.shape}")
     stream = key(seed, "encoder", "poisson", name)
-    parts = [_spikes(row, stream, int(sample), int(steps), gain) for row, sample in zip(flat, ids)]
+    parts = [_spikes(row, stream, int(sample), steps, gain) for row, sample in zip(flat, ids)]
     offsets = np.concatenate([[0], np.cumsum([len(times) for times, _ in parts])]).astype(np.int64)
     times = np.concatenate([np.empty(0, np.int64), *(t for t, _ in parts)])
     neurons = np.concatenate([np.empty(0, np.int64), *(i for _, i in parts)])
     samples = np.repeat(np.arange(len(flat)), np.diff(offsets))
-    amplitudes = np.where(flat[samples, neurons] < 0, -1.0, 1.0)
+    amplitudes = np.where(flat[samples, neurons] < 0, -amplitude, amplitude)
     return SpikeRaster(
-        times, neurons, amplitudes, size=flat.shape[1], duration=int(steps), dt_ms=dt_ms, offsets=offsets, shape=shape
+        times, neurons, amplitudes, size=flat.shape[1], duration=steps, dt_ms=dt_ms, offsets=offsets, shape=shape
     )
 
 
@@ -95,19 +97,20 @@ def _spikes(row, stream, sample, steps, gain):
     return np.concatenate(times), np.concatenate(ids)
 
 
-def decode(raster, *, gain=1.0):
+def decode(raster, *, gain=1.0, amplitude=1.0):
     """Estimate the values from spike rates.
 
     Parameters
     ----------
     raster : SpikeRaster
         Grid clock.
-    gain : float, optional
+    gain, amplitude : float, optional
         As given to :func:`encode`.
 
     Returns
     -------
     numpy.ndarray of float64, shape (n_samples, n)
-        Mean signed amplitude per step, divided by gain; standard error sqrt(|x| gain (1 - |x| gain) / steps) / gain.
+        Mean signed amplitude per step, divided by gain and amplitude; standard error
+        sqrt(|x| gain (1 - |x| gain) / steps) / gain.
     """
-    return raster.amplitude_sums() / (raster.duration * gain)
+    return raster.amplitude_sums() / (raster.duration * gain * amplitude)

@@ -9,12 +9,19 @@ import numpy as np
 
 from eventsnn.engines.collect import COUNTERS, gated_duration, winners
 from eventsnn.engines.feed import gated_rows
+from eventsnn.engines.points import Points
 from eventsnn.errors import NetworkError, RunError
 from eventsnn.network import Population, Relay
 from eventsnn.projections import Conv2d, Dense
 from eventsnn.raster import SpikeRaster
 
 CHUNK = 256  # samples per matrix product
+CLOSED = ("ramp", "ramp_readout")
+
+
+def has_closed_form(network):
+    """Return whether `run_analytic` can run a network."""
+    return all(p.model.name in CLOSED for p in network.populations) and all(r.kind.kind == "earliest" for r in network.relays)
 
 
 def run_analytic(job, result):
@@ -29,7 +36,7 @@ def run_analytic(job, result):
     """
     network = job.plan.network
     for population in network.populations:
-        if population.model.name not in ("ramp", "ramp_readout"):
+        if population.model.name not in CLOSED:
             raise NetworkError(f"population {population.name}: model '{population.model.name}' has no closed form here; "
                                "use engine event")
     for relay in network.relays:
@@ -147,4 +154,23 @@ def _collect(job, parts, result):
         result.readout = np.concatenate([p[readout.population][2] for p in parts]).astype(np.float64)
         result.prediction = winners(result.readout, readout.kind)
         result.latency = np.full(job.samples, float(plan.nodes[readout.population].node.parameters["t_open"]))
+    if job.every is not None:
+        result.points = _points(job, parts, result)
     return result
+
+
+def _points(job, parts, result):
+    """The only recording point: the end. Synaptic events are those of spikes, as in the other engines; the product does all."""
+    point = Points(np.array([gated_duration(job.plan)]))
+    for population in job.plan.network.populations:
+        x, v = (np.concatenate([p[population.name][k] for p in parts]).astype(np.float64) for k in (0, 2))
+        events = np.zeros(len(x), np.int64)
+        for link in job.plan.nodes[population.name].links:
+            events += np.concatenate([p[link.source][0] != 0 for p in parts]) @ link.fan_out
+        point.spikes[population.name] = np.count_nonzero(x, axis=1)[:, None]
+        point.amplitudes[population.name] = x.sum(axis=1)[:, None]
+        point.synaptic_events[population.name] = events[:, None]
+        point.residual[population.name] = np.abs(v).sum(axis=1)
+    if result.readout is not None:
+        point.readout, point.prediction = result.readout[:, None], result.prediction[:, None]
+    return point

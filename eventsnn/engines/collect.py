@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from eventsnn.engines.feed import grid_rows
+from eventsnn.engines.points import gated_points, grid_points, join_points, point_steps
 from eventsnn.network import Population
 from eventsnn.raster import SpikeRaster
 
@@ -23,11 +24,12 @@ class Part:
     traces: dict
     counters: dict
     per_population: dict
+    points: dict | None = None
+    exit_step: int | None = None
 
 
 def grid_part(job, worker, lists, before, steps):
     """Return the Part of one sample on the grid clock."""
-    dt_ms = job.plan.network.dt_ms
     spikes = {}
     for name in job.record:
         node, found = job.plan.nodes[name], lists[name]
@@ -44,31 +46,22 @@ def grid_part(job, worker, lists, before, steps):
         job.plan.nodes[n].variables)} for n in job.record_state}
     readout, latency = None, None
     if job.plan.network.readout is not None:
-        readout, latency = _read_grid(job.plan, worker, lists, steps, dt_ms)
-    return Part(1, spikes, readout, latency, states, _traces(job, worker), counters, per)
+        readout = worker.read(worker.done)[None]
+        first = job.plan.network.readout.kind == "first_spike"
+        latency = readout.min(axis=1) if first else np.array([worker.done * job.plan.network.dt_ms])
+    points = grid_points(worker) if worker.points.size else None
+    return Part(1, spikes, readout, latency, states, _traces(job, worker), counters, per, points,
+                None if worker.exit_rule is None else worker.done)
 
 
 def _traces(job, worker):
     traces = {}
     for name, seen in worker.traces.items():
         node = job.plan.nodes[name]
-        stack = np.array(seen).reshape(len(seen), len(node.variables), node.size)
+        shown = node.size if job.traced[name][1] is None else job.traced[name][1].size
+        stack = np.array(seen).reshape(len(seen), len(node.variables), shown)
         traces[name] = {variable: stack[None, :, k] for k, (variable, _) in enumerate(node.variables)}
     return traces
-
-
-def _read_grid(plan, worker, lists, steps, dt_ms):
-    name, kind = plan.network.readout.population, plan.network.readout.kind
-    if kind == "membrane":
-        return worker.populations[name].variable(0)[None].astype(np.float64), np.array([steps * dt_ms])
-    node, found = plan.nodes[name], lists[name]
-    ids = found.ids[:found.n]
-    if kind == "count":
-        amps = found.amps[:found.n].astype(np.float64) if node.stores_amplitudes else None
-        return np.bincount(ids, weights=amps, minlength=node.size)[None].astype(np.float64), np.array([steps * dt_ms])
-    first = np.full(node.size, np.inf)
-    np.minimum.at(first, ids, np.repeat(np.arange(steps), np.diff(found.row_ptr)) * dt_ms)
-    return first[None], first.min(keepdims=True)
 
 
 def gated_part(job, worker, lists, count):
@@ -95,7 +88,8 @@ def gated_part(job, worker, lists, count):
         latency = np.full(count, float(job.plan.nodes[asked.population].node.parameters["t_open"]))
     elif asked is not None:
         readout, latency = _read_gated(job.plan, asked, lists[asked.population], count)
-    return Part(count, spikes, readout, latency, states, {}, dict(worker.counters), per)
+    points = gated_points(job.plan, worker, lists, readout, count) if job.every is not None else None
+    return Part(count, spikes, readout, latency, states, {}, dict(worker.counters), per, points)
 
 
 def _read_gated(plan, asked, found, count):
@@ -139,7 +133,20 @@ def collect(job, parts, result):
         result.states[name] = {v: np.concatenate([p.states[name][v] for p in parts]) for v in parts[0].states[name]}
     for name in job.traced:
         result.traces[name] = {v: np.concatenate([p.traces[name][v] for p in parts]) for v in parts[0].traces[name]}
+    if job.every is not None:
+        result.points = _points(job, parts)
+    if parts and parts[0].exit_step is not None:
+        result.exit_steps = np.array([p.exit_step for p in parts], np.int64)
     return result
+
+
+def _points(job, parts):
+    network = job.plan.network
+    grid = network.clock == "grid"
+    steps = grid_rows(job.plan, job.inputs, job.duration)[0] if grid else None
+    times = point_steps(steps, job.every) if grid else np.array([gated_duration(job.plan)])
+    kind = network.readout.kind if network.readout is not None else ""
+    return join_points([p.points for p in parts], times, lambda readout: winners(readout, kind), grid)
 
 
 def winners(readout, kind):

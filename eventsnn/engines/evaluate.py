@@ -10,7 +10,7 @@ import numpy as np
 
 from eventsnn.engines.bits import append_places, byte_mask, row_of
 from eventsnn.engines.queue import DUE, IDLE_NODE, schedule, take_due
-from eventsnn.neurons.base import EARLY, NEVER, GatedModel, GridModel
+from eventsnn.neurons.base import EARLY, NEVER, SILENT, GatedModel, GridModel
 
 # hooks and constants of the model, replaced when compiled
 step, wake, fire = GridModel.step, GridModel.wake, GatedModel.fire
@@ -33,7 +33,7 @@ def evaluate(state, last, cells, marks, words, everything, maps, p, shape, t0, r
     emitted, flags = np.zeros(cells.shape[3], cells.dtype), np.zeros(cells.shape[3] + 64, np.uint8)
     for r in range(row, rows):
         t = t0 + r
-        if n + units * lanes + 8 > ids.size:
+        if n + units * lanes + 16 > ids.size:  # 16: what delivery may read behind the last spike
             break
         whole = everything or t == 0  # before the first instant nobody has been asked when to wake
         due = take_due(head, nodes, t, taken)
@@ -113,35 +113,40 @@ def settle(state, last, stop, lanes, ports, p, maps):
             last[unit] = stop - 1
 
 
-def open_gate(state, cells, maps, p, shape, t_open, out, times, n, rows):
-    """Fire the window of a gated population for each row (sample); returns (spikes so far, refused early spikes).
+def guard(state, i, inputs, p, maps):
+    """Whether a gated neuron spikes, for models that do not say it in a cheaper way than by `fire`."""
+    return fire(state, i, inputs, p, maps)[0] != SILENT
 
-    `state` is (rows, units, variables, padded); the spike list must have room for every neuron of every row.
+
+def open_gate(state, cells, maps, p, shape, t_open, out, times, rows):
+    """Fire the window of a gated population for each row (sample); returns (spikes, refused early spikes).
+
+    `state` is (rows, units, variables, padded); the spike list must have room for every neuron of every row. All neurons
+    of a unit are asked whether they spike, in a loop that vectorises; then those that do are fired.
     """
     ids, amps, row_ptr, unit_ptr = out
     lanes, units = shape[0], shape[1]
     map_stride = 1 if maps.shape[0] > 1 else 0
-    refused = 0
+    n = refused = 0
     padded = cells.shape[3]
-    outcome, delay, carried = np.zeros(padded + 64, np.uint8), np.zeros(padded, cells.dtype), np.zeros(padded, cells.dtype)
+    flags = np.zeros(padded + 64, np.uint8)
     for r in range(rows):
         for unit in range(units):
             inputs, parameters = row_of(row_of(cells, r), unit), row_of(maps, unit * map_stride)
             here = row_of(row_of(state, r), unit)
             for i in range(lanes):
-                outcome[i], delay[i], carried[i] = fire(here, i, inputs, p, parameters)
-            for port in range(inputs.shape[0]):
-                for i in range(padded):
-                    inputs[port, i] = 0
+                flags[i] = guard(here, i, inputs, p, parameters)
             if FIRES:
                 before = n
                 for first in range(0, lanes, 64):
-                    n = append_places(byte_mask(outcome, first), unit * lanes + first, ids, n)
+                    n = append_places(byte_mask(flags, first), unit * lanes + first, ids, n)
                 for k in range(before, n):
-                    i = ids[k] - unit * lanes
-                    amps[k] = carried[i]
-                    times[k] = t_open + max(0.0, np.float64(delay[i]))
-                    refused += outcome[i] == EARLY
+                    outcome, delay, amps[k] = fire(here, ids[k] - unit * lanes, inputs, p, parameters)
+                    times[k] = t_open + max(0.0, np.float64(delay))
+                    refused += outcome == EARLY
+            for port in range(inputs.shape[0]):
+                for i in range(padded):
+                    inputs[port, i] = 0
             if unit_ptr.size > 1:
                 unit_ptr[r * units + unit + 1] = n
         row_ptr[r + 1] = n

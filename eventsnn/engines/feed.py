@@ -84,13 +84,17 @@ def grid_rows(plan, inputs, duration):
 def gated_rows(plan, inputs, first, last):
     """Return each input's (row offsets, ids, amplitudes, times) for a span of samples, sorted by (row, id), with slack.
 
-    A raster without amplitudes carries the time that is left until it ends: x = duration - t.
+    A raster without amplitudes carries what the model that hears it takes: the time that is left until the raster ends,
+    x = duration - t, or 1.
     """
     given = {}
     for name, raster in inputs.items():
         a, b = int(raster.offsets[first]), int(raster.offsets[last])
         ids, times = raster.ids[a:b], raster.times[a:b]
-        amps = raster.duration - times if raster.amplitudes is None else raster.amplitudes[a:b]
+        if raster.amplitudes is None:
+            amps = raster.duration - times if _carries_time(plan.network, name) else np.ones(times.size)
+        else:
+            amps = raster.amplitudes[a:b]
         row_ptr = np.zeros(last - first + 1, np.int64)
         room, words = b - a + SLACK, -(-raster.size // 64)
         new_ids, new_times, new_amps = np.zeros(room, np.int32), np.empty(room), np.zeros(room)
@@ -100,3 +104,16 @@ def gated_rows(plan, inputs, first, last):
                                     np.empty(raster.size + 8, np.int32))
         given[name] = (row_ptr, new_ids, new_amps, new_times)
     return given
+
+
+def _carries_time(network, name):
+    """Tell whether a spike of an input without amplitude is its time to the populations that hear it, pools between or not."""
+    heard = {name}
+    for _ in network.relays:  # declared in any order
+        heard |= {r.name for r in network.relays if r.source in heard}
+    models = {network.nodes[p.target].model for p in network.projections if p.source in heard}
+    if len({model.carries_time for model in models}) > 1:
+        raise NetworkError(f"input {name}: its raster has no amplitudes, which mean the time left to "
+                           f"{', '.join(sorted(m.name for m in models if m.carries_time))} and 1 to "
+                           f"{', '.join(sorted(m.name for m in models if not m.carries_time))}; give it amplitudes")
+    return any(model.carries_time for model in models)

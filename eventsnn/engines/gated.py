@@ -4,14 +4,18 @@ The event engine delivers the spikes; its dense twin delivers every source in th
 amplitude 0, which changes no bit.
 """
 
+from functools import partial
+
 import numpy as np
 
 from eventsnn.compile import specialise
+from eventsnn.engines import gated_pools as pools
+from eventsnn.engines.noise import NOISE, noise_gated
 from eventsnn.engines.plan import is_input
 from eventsnn.engines.spikes import SpikeList
 from eventsnn.errors import RunError
 from eventsnn.network import Population
-from eventsnn.relays import kernels as pools
+from eventsnn.projections.rowsum import aligned_zeros
 
 
 class GatedRun:
@@ -24,67 +28,92 @@ class GatedRun:
         The most samples of one call.
     everything : bool
         True: the dense twin.
+    seed : int
+        Of the random numbers that relays draw.
+
+    Attributes
+    ----------
+    sample_ids : ndarray of int
+        Numbers of the samples to run next: random numbers are keyed by them.
     """
 
-    def __init__(self, plan, samples, *, everything=False):
+    def __init__(self, plan, samples, *, everything=False, seed=0):
+        self.seed, self.sample_ids = seed, np.arange(samples)
         self.plan, self.samples, self.everything = plan, samples, everything
-        self.cells, self.states, self.marks, self.lists = {}, {}, {}, {}
+        self.cells, self.states, self.marks, self.lists, self.acts = {}, {}, {}, {}, {}
+        self.rows = np.arange(samples)
+        self.held = [link.source for node in plan.nodes.values() for link in node.links]
         for name, node in plan.nodes.items():
             self.lists[name] = SpikeList(node, samples, 1 if is_input(node) else samples * node.size + 8, timed=True)
             if isinstance(node.node, Population):
-                self.cells[name] = np.zeros((samples, node.units, node.ports, node.padded), node.dtype)
+                self.cells[name] = aligned_zeros((samples, node.units, node.ports, node.padded), node.dtype)
                 self.states[name] = np.zeros((samples, node.units, node.initial.shape[0], node.padded), node.dtype)
                 self.marks[name] = np.zeros((samples, node.units), np.uint8)
+                self.acts[name] = self._opening(node)
+            elif not is_input(node):
+                self.acts[name] = partial(noise_gated, self, node) if node.node.kind.kind in NOISE else self._pooling(node)
         self.counters = dict.fromkeys(("synaptic_events", "instants", "neuron_updates", "queue_pushes", "queue_pops"), 0)
         self.updates = dict.fromkeys(self.cells, 0)
 
     def run(self, inputs, count):
         """Run `count` samples; `inputs` gives (row offsets, ids, amplitudes, times) per input, sorted by (row, id)."""
-        for name in self.plan.order:
-            node = self.plan.nodes[name]
-            self.lists[name].rounded = {}
-            if is_input(node):
-                self.lists[name].adopt(*inputs[name])
-                self.lists[name].index_units()
-            elif isinstance(node.node, Population):
-                self._open(node, count)
+        for name, spikes in self.lists.items():
+            if name in self.acts:
+                spikes.rounded = {}
+                self.acts[name](count)
             else:
-                self._pool(node, count)
+                spikes.adopt(*inputs[name])
+                spikes.index_units()
+        self._count(count)
         return self.lists
 
-    def _open(self, node, count):
-        """Deliver everything held for the window, then open it: two queue entries a sample, one per held spike."""
-        cells, rows, spikes = self.cells[node.name], np.arange(count), self.lists[node.name]
-        for link in node.links:
-            source = self.lists[link.source]
-            held = int(source.row_ptr[count])
-            source = densify(source, self.plan.nodes[link.source], count) if self.everything else source
-            events = link.deliver(source, source.amplitudes_as(node.dtype), rows, cells.reshape(-1), self.marks[node.name])
-            self.counters["synaptic_events"] += int(events)
-            self.counters["queue_pushes"] += held
-            self.counters["queue_pops"] += held
-        t_open = float(node.node.parameters["t_open"])
-        spikes.n, refused = node.kernels["open_gate"](self.states[node.name], cells, node.maps, node.p,
-                                                      np.array([node.lanes, node.units]), t_open, spikes.out,
-                                                      spikes.times, 0, count)
-        if refused:
-            raise RunError(f"population {node.name}: {refused} spikes were due before the window opened at {t_open} ms; "
-                           "widen its window (convert with a larger zeta), or let them saturate (early: saturate)")
-        self.updates[node.name] += count * node.size
-        self.counters["neuron_updates"] += count * node.size
-        self.counters["instants"] += count
-        self.counters["queue_pushes"] += count
-        self.counters["queue_pops"] += count
+    def _count(self, count):
+        """Every window is two entries of the queue a sample: one per spike it holds, one for itself."""
+        counters, nodes = self.counters, self.plan.nodes
+        opened = count * len(self.updates) + sum(self.lists[name].n for name in self.held)
+        for name in self.updates:
+            self.updates[name] += count * nodes[name].size
+            counters["neuron_updates"] += count * nodes[name].size
+        counters["instants"] += count * len(self.updates)
+        counters["queue_pushes"] += opened
+        counters["queue_pops"] += opened
 
-    def _pool(self, node, count):
+    def _opening(self, node):
+        """Return what a population does: take everything held for the window, then open it."""
+        cells, states, marks, spikes = (d[node.name] for d in (self.cells, self.states, self.marks, self.lists))
+        links = [(link.deliver, self.lists[link.source], self.plan.nodes[link.source]) for link in node.links]
+        open_gate, t_open = node.kernels["open_gate"], float(node.node.parameters["t_open"])
+        flat, size, out, dtype = cells.reshape(-1), np.array([node.lanes, node.units]), spikes.out, node.dtype
+
+        def act(count):
+            rows = self.rows[:count]
+            for deliver, source, plan in links:
+                source = densify(source, plan, count) if self.everything else source
+                self.counters["synaptic_events"] += int(deliver(source, source.amplitudes_as(dtype), rows, flat, marks))
+            spikes.n, refused = open_gate(states, cells, node.maps, node.p, size, t_open, out, spikes.times, count)
+            if refused:
+                raise RunError(f"population {node.name}: {refused} spikes were due before the window opened at {t_open} ms; "
+                               "widen its window (convert with a larger zeta), or let them saturate (early: saturate)")
+
+        return act
+
+    def _pooling(self, node):
+        """Return what a pool does."""
         relay, source, spikes = node.node.kind, self.lists[node.node.source], self.lists[node.name]
-        spikes.reserve(int(source.row_ptr[count]) * (-(-relay.size // relay.stride)) ** 2 + 8)
-        signs = np.ones(node.shape[2], np.int64)
+        signs = np.ones(node.shape[2], node.dtype)
         if relay.kind == "earliest" and relay.signs is not None:
-            signs = np.array(relay.signs)
+            signs[:] = relay.signs
+        kernel = specialise(pools.average_values) if relay.kind == "average" else specialise(
+            pools.earliest_values, SIGNED=bool((signs < 0).any()))
         geometry = (*self.plan.nodes[node.node.source].shape, *node.shape[:2], relay.size, relay.stride)
-        spikes.n = specialise(pools.pool_values)(source.ids, source.amps, source.times, source.unit_ptr, (0, count),
-                                                 geometry, signs, relay.kind == "average", spikes.out, spikes.times, 0)
+        copies = (-(-relay.size // relay.stride)) ** 2 if relay.kind == "average" else 0
+
+        def act(count):
+            spikes.reserve(source.n * copies + 8)
+            spikes.n = kernel(source.ids, source.amps, source.times, source.unit_ptr, count, geometry, signs, spikes.out,
+                              spikes.times, 0)
+
+        return act
 
 
 def densify(source, node, count):

@@ -4,13 +4,15 @@ The event engine and its time-stepped twin are the same walk; `everything` is th
 every neuron at every instant, the event engine those at which something arrived or which asked to be woken.
 """
 
-import math
+from itertools import pairwise
 
 import numpy as np
 
 from eventsnn.compile import specialise
+from eventsnn.engines.grid_population import PopulationState
+from eventsnn.engines.noise import NOISE, noise_on_grid
 from eventsnn.engines.plan import is_input
-from eventsnn.engines.queue import new_calendar
+from eventsnn.engines.points import read_spikes
 from eventsnn.engines.spikes import SpikeList
 from eventsnn.network import Population
 from eventsnn.network_checks import edges
@@ -34,16 +36,35 @@ class GridRun:
     slab : int, optional
         Instants handled at a time; by default as many as keep the cells in cache.
     traced : dict
-        Name of a population -> period in steps with which its state is looked at.
+        Name of a population -> (period in steps with which its state is looked at, ids or None: all).
+    points : ndarray of int64
+        Recording points, ascending; the last one is `steps`.
+    exit_rule : callable, optional
+        Takes (steps done, steps, readout) at recording points; True ends the sample there.
+    seed : int
+        Of the random numbers that relays draw.
+
+    Attributes
+    ----------
+    sample : int
+        Number of the sample to run next: random numbers are keyed by it.
     """
 
-    def __init__(self, plan, steps, *, everything=False, interleaved=False, slab=None, traced=None):
+    def __init__(self, plan, steps, *, everything=False, interleaved=False, slab=None, traced=None, points=(),
+                 exit_rule=None, seed=0):
         self.traced = traced or {}
+        self.seed, self.sample = seed, 0
         self.plan, self.steps, self.everything = plan, steps, everything
-        self.groups = [plan.order] if interleaved else plan.components
+        self.points, self.exit_rule = np.asarray(points, np.int64), exit_rule
+        asked = plan.network.readout
+        self.watched = asked.population if self.points.size and asked is not None and asked.kind == "membrane" else None
+        # a jitter may send a spike to an earlier step: it needs all of its source's spikes, layer after layer
+        streamed = not interleaved or any(r.kind.kind == "jitter" for r in plan.network.relays)
+        self.groups = plan.components if streamed else [plan.order]
         self.windows = [self._window(group, slab) for group in self.groups]
+        self.cuts = [self._cuts(group, window) for group, window in zip(self.groups, self.windows)]
         widest = {name: w for group, w in zip(self.groups, self.windows) for name in group}
-        self.populations = {n: _PopulationState(plan.nodes[n], widest[n]) for n in plan.order
+        self.populations = {n: PopulationState(plan.nodes[n], widest[n]) for n in plan.order
                             if isinstance(plan.nodes[n].node, Population)}
         self.counters = dict.fromkeys(("synaptic_events", "instants"), 0)
 
@@ -55,10 +76,15 @@ class GridRun:
         for source, target, delay, _ in edges(self.plan.network):
             if source in position and target in position and position[source] >= position[target]:
                 window = min(window, delay)
-        window = max(1, min(window, self.steps))
-        for name in self.traced.keys() & position.keys():  # slabs end where somebody looks
-            window = math.gcd(window, self.traced[name])
-        return window
+        return max(1, min(window, self.steps))
+
+    def _cuts(self, group, window):
+        """Return where the slabs of a group begin and end; they end where somebody looks."""
+        edges = [np.arange(0, self.steps, window), [self.steps]]
+        if self.exit_rule is not None or self.watched in group:
+            edges.append(self.points)
+        edges += [np.arange(0, self.steps, self.traced[name][0]) for name in group if name in self.traced]
+        return np.unique(np.concatenate(edges).astype(np.int64))
 
     def run(self, inputs, stop=None):
         """Run one sample.
@@ -82,16 +108,37 @@ class GridRun:
                 self._fill_input(node, inputs[name])
         for population in self.populations.values():
             population.reset()
-        self.traces = {name: [] for name in self.traced}
-        for group, window in zip(self.groups, self.windows):
-            for t0 in range(0, self.steps, window):
-                for name in group:
-                    self._advance(self.plan.nodes[name], t0, min(window, self.steps - t0))
-                if stop is not None and stop():
-                    raise KeyboardInterrupt
+        self.traces, self.readouts, self.done = {name: [] for name in self.traced}, {}, 0
+        for end in [self.steps] if self.exit_rule is None else self.points.tolist():
+            for group, cuts in zip(self.groups, self.cuts):
+                for t0, t1 in pairwise(cuts[(cuts >= self.done) & (cuts <= end)].tolist()):
+                    for name in group:
+                        self._advance(self.plan.nodes[name], t0, t1 - t0)
+                    if stop is not None and stop():
+                        raise KeyboardInterrupt
+            self.done = end
+            if end < self.steps and self.exit_rule is not None and self.exit_rule(end, self.steps, self.read(end)):
+                self._cut_short(end)
+                break
         for population in self.populations.values():
-            population.settle(self.steps)
+            population.settle(self.done)
         return self.spikes
+
+    def read(self, step):
+        """Return the readout (n,) in float64 as it is after `step` steps: a recording point, or where the run ended."""
+        asked, network = self.plan.network.readout, self.plan.network
+        if asked.kind != "membrane":
+            return read_spikes(asked.kind, self.plan.nodes[asked.population].size, self.spikes[asked.population], step,
+                               network.dt_ms)
+        seen = self.readouts.get(step)
+        return self.populations[asked.population].variable(0).astype(np.float64) if seen is None else seen
+
+    def _cut_short(self, end):
+        """Forget everything at and after step `end`, input spikes included."""
+        for name in self.spikes.keys() - self.schedules.keys():
+            found = self.spikes[name]
+            found.n = int(found.row_ptr[end])
+            found.row_ptr[end:] = found.n
 
     def _fill_input(self, node, given):
         if len(given) == 3:
@@ -107,10 +154,18 @@ class GridRun:
         if isinstance(node.node, Population):
             self._deliver(node, t0, rows)
             self._evaluate(node, t0, rows)
-            if node.name in self.traced and (t0 + rows) % self.traced[node.name] == 0:
-                self.traces[node.name].append(self.populations[node.name].peek(t0 + rows))
+            self._look(node, t0 + rows)
         elif not is_input(node):
             self._pool(node, t0, rows)
+
+    def _look(self, node, step):
+        """Keep what somebody wants to see of a population after `step` steps."""
+        period, ids = self.traced.get(node.name, (0, None))
+        if period and step % period == 0:
+            seen = self.populations[node.name].peek(step)
+            self.traces[node.name].append(seen if ids is None else seen[:, ids])
+        if node.name == self.watched and step in self.points:
+            self.readouts[step] = self.populations[node.name].peek(step)[0].astype(np.float64)
 
     def _deliver(self, node, t0, rows):
         state = self.populations[node.name]
@@ -145,6 +200,9 @@ class GridRun:
         scheduled = self.schedules.get(node.node.source)
         if scheduled is not None:
             raise_drive_into_pool(node.name)
+        if relay.kind in NOISE:
+            noise_on_grid(self, node, t0, rows)
+            return
         arriving = int(source.row_ptr[t0 + rows] - source.row_ptr[t0])
         spikes.reserve(spikes.n + arriving * (-(-relay.size // relay.stride)) ** 2 + 8)
         geometry = (*self.plan.nodes[node.node.source].shape, *node.shape[:2], relay.size, relay.stride)
@@ -159,6 +217,8 @@ class GridRun:
             relay, source = node.node.kind, self.plan.nodes[node.node.source]
             if relay.kind == "average":
                 made = (relay.size ** 2,)
+            elif relay.kind == "step_max":
+                made = ()
             elif relay.kind == "gated_max":
                 made = (np.zeros(source.size, node.dtype),)
             else:
@@ -185,40 +245,3 @@ def scheduled_steps(schedule, steps):
     given = np.asarray(schedule, dtype=bool)[:steps]
     mask[:given.size] = given
     return mask
-
-
-class _PopulationState:
-    """State, cells and calendar of one population."""
-
-    def __init__(self, node, window):
-        self.node = node
-        self.shape = np.array([node.lanes, node.units])
-        self.state = np.zeros((node.units, *node.initial.shape), node.dtype)
-        self.last = np.zeros(node.units, np.int64)
-        self.cells = np.zeros((window, node.units, node.ports, node.padded), node.dtype)
-        self.marks = np.zeros((window, -(-node.units // 8) * 8), np.uint8)
-        self.words = self.marks.view(np.uint64)
-        self.counters = np.zeros(3, np.int64)  # wake-ups pushed, wake-ups popped, neurons updated
-        self.reset()
-
-    def reset(self):
-        self.state[:] = self.node.initial
-        self.last[:] = -1
-        self.cells[:] = 0
-        self.marks[:] = 0
-        self.calendar = new_calendar(self.node.units)
-
-    def peek(self, steps):
-        """Return all state variables (variables, n) as they are after `steps` steps; the run goes on as if unseen."""
-        kept = self.state.copy(), self.last.copy()
-        self.settle(steps)
-        seen = self.state[:, :, :self.node.lanes].transpose(1, 0, 2).reshape(self.state.shape[1], -1)
-        self.state, self.last = kept
-        return seen.copy()
-
-    def settle(self, steps):
-        self.node.kernels["settle"](self.state, self.last, steps, self.node.lanes, self.node.ports, self.node.p, self.node.maps)
-
-    def variable(self, k):
-        """Return state variable k of all neurons, (n,)."""
-        return self.state[:, k, :self.node.lanes].reshape(-1)

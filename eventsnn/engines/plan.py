@@ -6,15 +6,12 @@ import numpy as np
 
 from eventsnn.compile import specialise
 from eventsnn.engines import evaluate as loops
-from eventsnn.engines.spikes import SLACK
+from eventsnn.engines.links import make_links
 from eventsnn.errors import NetworkError
 from eventsnn.network import Input, Population, Relay
 from eventsnn.network_checks import components, depths
-from eventsnn.projections import Conv2d, Dense, Sparse
-from eventsnn.projections.conv2d import deliver_conv2d
-from eventsnn.projections.dense import deliver_dense
-from eventsnn.projections.rowsum import LANE, add_rows, add_scaled_rows
-from eventsnn.projections.sparse import deliver_sparse
+from eventsnn.projections import Conv2d, Sparse
+from eventsnn.projections.rowsum import LANE
 
 
 @dataclass(eq=False)
@@ -55,18 +52,6 @@ class NodePlan:
 
 
 @dataclass(eq=False)
-class Link:
-    """One projection with one delay, ready to deliver."""
-
-    source: str
-    delay: int
-    label: str
-    deliver: object  # (spikes of the source, their amplitudes, source rows, cells, marks) -> synaptic events
-    weight_bytes: int
-    fan_out: np.ndarray
-
-
-@dataclass(eq=False)
 class Plan:
     """All nodes in topological order, grouped in components."""
 
@@ -97,10 +82,13 @@ def make_plan(network):
         if isinstance(node.node, Population):
             _prepare_population(node)
         if isinstance(node.node, Relay):
-            node.unit_amplitude = nodes[node.node.source].unit_amplitude and node.node.kind.kind != "average"
+            source, kind = nodes[node.node.source], node.node.kind.kind
+            node.unit_amplitude = source.unit_amplitude and kind not in ("average", "jitter")
+            if kind == "earliest":  # hands amplitudes on as they are
+                node.dtype = source.dtype
     for projection in network.projections:
         node = nodes[projection.target]
-        node.links += _links(projection, nodes[projection.source], node)
+        node.links += make_links(projection, nodes[projection.source], node)
     for drive in network.drives:
         node = nodes[drive.target]
         node.drives.append((node.node.model.ports.index(drive.port), _per_lane(node, drive.values, "drive"), drive.schedule))
@@ -117,7 +105,7 @@ def _layout(network, name):
     size = int(np.prod(shape))
     lanes = shape[2] if imaged else (1 if listed else size)
     padded = 1 if listed else -(-lanes // LANE) * LANE
-    unit_amplitude = isinstance(node, Population) and node.model.unit_amplitude
+    unit_amplitude = isinstance(node, Population) and node.model.sends_ones(node.parameters)
     dtype = np.dtype(getattr(node, "dtype", "float64"))  # amplitudes outside of populations are float64
     return NodePlan(name, node, shape, dtype, lanes, size // lanes, padded, imaged, unit_amplitude)
 
@@ -125,8 +113,8 @@ def _layout(network, name):
 def _per_lane(node, values, what):
     """Return values as (units or 1, padded) in the population's dtype."""
     values = np.asarray(values, dtype=np.float64)
-    if values.ndim == 0:
-        values = np.full(node.lanes, float(values)).reshape(1, -1)
+    if values.size == 1:
+        values = np.full(node.lanes, values.item()).reshape(1, -1)
     elif values.size == node.size:
         values = values.reshape(node.units, node.lanes)
     elif values.shape == (node.shape[-1],):
@@ -154,14 +142,15 @@ def _cast(node, values, what):
 def _prepare_population(node):
     model = node.node.model
     values, constants = model.derive(dict(node.node.parameters))
-    names = model.maps if model.maps is not None else tuple(p.name for p in model.parameters if p.per_neuron)
+    names = model.map_names(values)
     rows = [_per_lane(node, values[name], name) for name in names]
     units = max([1, *(r.shape[0] for r in rows)])
     node.maps = np.zeros((units, max(1, len(rows)), node.padded), node.dtype)
     for k, row in enumerate(rows):
         node.maps[:, k] = row
     scalars = {n: v for n, v in values.items() if n not in names and isinstance(v, int | float) and not isinstance(v, bool)}
-    record = np.zeros(1, [(n, node.dtype) for n in scalars] or [("none", node.dtype)])
+    scalars |= {n: values[n] for n in model.arrays}
+    record = np.zeros(1, [(n, node.dtype, np.shape(v)) for n, v in scalars.items()] or [("none", node.dtype)])
     for name, value in scalars.items():
         record[name] = _cast(node, value, name)
     node.p = record.view(np.recarray)[0]
@@ -172,81 +161,12 @@ def _prepare_population(node):
         node.initial[k, :node.lanes] = _cast(node, values.get(f"{variable}_init", default), variable)
     shared = {"FIRES": model.fires, **constants}
     if model.clock == "gated":
-        node.kernels["open_gate"] = specialise(loops.open_gate, fire=model.fire, **shared)
+        guard = loops.guard if model.guard is None else model.guard
+        node.kernels["open_gate"] = specialise(loops.open_gate, fire=model.fire, guard=guard, **shared)
         return
     hooks = {"step": model.step, "IDLE": model.IDLE, **shared}
-    node.kernels["evaluate"] = specialise(loops.evaluate, wake=model.wake, UNIT_AMPLITUDE=model.unit_amplitude, **hooks)
+    node.kernels["evaluate"] = specialise(loops.evaluate, wake=model.wake, UNIT_AMPLITUDE=node.unit_amplitude, **hooks)
     node.kernels["settle"] = specialise(loops.settle, **hooks)
-
-
-def _links(projection, source, target):
-    """Return one link per distinct delay, in ascending delay."""
-    synapses, delay = projection.synapses, int(projection.delay)
-    fan_out = synapses.fan_out(source.shape, target.shape)
-    port = target.node.model.ports.index(projection.port)
-    scaled = not source.unit_amplitude
-    if isinstance(synapses, Dense):
-        deliver, size = _dense(synapses, target, port, scaled)
-    elif isinstance(synapses, Conv2d):
-        deliver, size = _conv2d(synapses, source, target, port, scaled)
-    else:
-        return _sparse_links(projection, source, target, port, scaled)
-    return [Link(projection.source, delay, projection.label, deliver, size, fan_out)]
-
-
-def _dense(synapses, target, port, scaled):
-    count = synapses.weights.shape[0]
-    weights = np.zeros((count, target.units, target.padded), target.dtype)
-    weights[:, :, :target.lanes] = synapses.weights.reshape(count, target.units, target.lanes)
-    flat, geometry = weights.reshape(-1), np.array([target.units, target.ports, port, target.padded])
-    kernel = specialise(deliver_dense, add_spikes=add_scaled_rows if scaled else add_rows)
-
-    def deliver(spikes, amps, rows, cells, marks):
-        return target.size * kernel(spikes.ids, amps, spikes.row_ptr, rows, flat, cells, marks, geometry)
-
-    return deliver, flat.nbytes
-
-
-def _conv2d(synapses, source, target, port, scaled):
-    kernel_y, kernel_x, channels, out_channels = synapses.weights.shape
-    weights = np.zeros((kernel_y, kernel_x, channels, target.padded), target.dtype)
-    weights[..., :out_channels] = synapses.weights
-    flat = weights.reshape(-1)
-    geometry = np.array([target.units, target.ports, port, target.padded, out_channels, *source.shape[:2], channels,
-                         target.shape[1], kernel_y, kernel_x, *synapses.stride, *synapses.pads(*source.shape[:2])])
-    kernel = specialise(deliver_conv2d, add_spikes=add_scaled_rows if scaled else add_rows, SCALED=scaled)
-
-    def deliver(spikes, amps, rows, cells, marks):
-        # a window may hold all spikes of its row; on the continuous clock a source may spike more than once
-        room = int(np.diff(spikes.row_ptr).max(initial=0)) + SLACK
-        scratch, scratch_amps = np.empty(room, np.int32), np.empty(room if scaled else 1, target.dtype)
-        return kernel(spikes.ids, amps, spikes.unit_ptr, rows, flat, cells, marks, geometry, scratch, scratch_amps)
-
-    return deliver, flat.nbytes
-
-
-def _sparse_links(projection, source, target, port, scaled):
-    synapses = projection.synapses
-    delays = np.zeros(synapses.sources.size, np.int64) if synapses.delays is None else synapses.delays
-    kernel = specialise(deliver_sparse, SCALED=scaled)
-    row_cells = target.units * target.ports * target.padded
-
-    def link(delay):
-        chosen = delays == delay
-        sources, targets = synapses.sources[chosen], synapses.targets[chosen]
-        fan_out = np.bincount(sources, minlength=source.size).astype(np.int64)
-        indptr = np.concatenate(([0], np.cumsum(fan_out)))
-        units = (targets // target.lanes).astype(np.int32)
-        places = (units.astype(np.int64) * target.ports + port) * target.padded + targets % target.lanes
-        places, weights = places.astype(np.int32), synapses.weights[chosen].astype(target.dtype)
-
-        def deliver(spikes, amps, rows, cells, marks):
-            return kernel(spikes.ids, amps, spikes.row_ptr, rows, indptr, places, units, weights, cells, marks, row_cells)
-
-        return Link(projection.source, int(projection.delay) + int(delay), projection.label, deliver,
-                    weights.nbytes + places.nbytes + units.nbytes, fan_out)
-
-    return [link(d) for d in np.unique(delays)] or [link(0)]
 
 
 def is_input(node):

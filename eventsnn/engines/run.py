@@ -13,12 +13,11 @@ from eventsnn.engines.collect import collect, gated_part, grid_part
 from eventsnn.engines.feed import check_inputs, gated_rows, grid_rows
 from eventsnn.engines.gated import GatedRun
 from eventsnn.engines.grid import GridRun
+from eventsnn.engines.options import check_choices, check_points, check_sample_ids, check_traces
 from eventsnn.engines.plan import make_plan
-from eventsnn.errors import NetworkError, RunError, did_you_mean
-from eventsnn.network import Network, Population
+from eventsnn.engines.points import Points, point_steps
+from eventsnn.errors import RunError
 
-ENGINES = ("event", "stepped", "analytic", "auto")
-SCHEDULES = ("streamed", "interleaved")
 GATED_BUDGET = 2**19  # bytes of cells of the largest population per call
 
 
@@ -40,6 +39,10 @@ class RunResult:
         Name of a population -> {variable: (n_samples, n)} at the end, for those named in `record_state`.
     traces : dict
         Name of a population -> {variable: (n_samples, n_times, n)}, for those named in `trace_state`.
+    points : Points or None
+        The run over time, with `record_every`.
+    exit_steps : ndarray of int64 (n_samples,) or None
+        Steps that each sample took, with `exit_rule`.
     counters : dict
         spikes (of populations), synaptic_events, neuron_updates, queue_pushes, queue_pops, instants; the sum over samples.
     per_population : dict
@@ -56,6 +59,8 @@ class RunResult:
     latency: np.ndarray | None = None
     states: dict = field(default_factory=dict)
     traces: dict = field(default_factory=dict)
+    points: Points | None = None
+    exit_steps: np.ndarray | None = None
     counters: dict = field(default_factory=dict)
     per_population: dict = field(default_factory=dict)
     engine: str = "event"
@@ -65,7 +70,7 @@ class RunResult:
 
 
 def run(network, inputs, *, duration=None, engine="event", schedule="streamed", threads=1, seed=0, record=None,
-        record_state=(), trace_state=None, slab=None, progress=None):
+        record_state=(), trace_state=None, record_every=None, exit_rule=None, slab=None, sample_ids=None, progress=None):
     """Run a network.
 
     Parameters
@@ -85,15 +90,26 @@ def run(network, inputs, *, duration=None, engine="event", schedule="streamed", 
     threads : int
         Samples are spread over that many threads; the same result.
     seed : int
-        Kept with the result; encoders and networks draw their random numbers, engines draw none.
+        Of the random numbers that noise relays draw; encoders and networks draw theirs before.
     record : iterable of str, optional
         Nodes whose rasters are kept; None: all.
     record_state : iterable of str
         Populations whose final state is kept.
     trace_state : dict, optional
-        Population -> period in steps: its state is kept after every so many steps (grid clock). Looking changes no bit.
+        Population -> period in steps, or (period, ids of neurons): its state is kept after every so many steps (grid
+        clock). Looking changes no bit.
+    record_every : int, optional
+        Steps between recording points: after every so many steps, and at the end, the readout of every sample, and spikes,
+        amplitudes and synaptic events of every population so far (`RunResult.points`). Gated networks have one point, the
+        end.
+    exit_rule : callable, optional
+        Early exit (grid clock): takes (steps done, steps of the run, readout (n,)) at each recording point; a sample ends
+        where it returns True. See `eventsnn.analysis.anytime`. Spikes and counters are those until then.
     slab : int, optional
         Instants handled at a time (grid clock).
+    sample_ids : array_like of int, shape (n_samples,), optional
+        Number of each sample in the whole data set, so that any part of it gets the noise that it gets in the whole; by
+        default 0, 1, ...
     progress : callable, optional
         Called with (samples done, samples in all).
 
@@ -108,8 +124,9 @@ def run(network, inputs, *, duration=None, engine="event", schedule="streamed", 
     RunError
         If early spikes are refused, or numbers are no longer finite.
     """
-    _check_choices(network, engine, schedule, threads, record, (*record_state, *(trace_state or {})), slab)
-    _check_traces(network, trace_state)
+    check_choices(network, engine, schedule, threads, record, (*record_state, *(trace_state or {})), slab)
+    traced = check_traces(network, trace_state)
+    check_points(network, record_every, exit_rule, traced)
     if network.clock == "continuous" and not network.gated:
         from eventsnn.engines.continuous_run import run_any_time
         from eventsnn.engines.windows import last_close
@@ -122,7 +139,7 @@ def run(network, inputs, *, duration=None, engine="event", schedule="streamed", 
     engine, reason = _choose(plan, inputs, duration, engine, samples)
     record = list(plan.nodes) if record is None else [n for n in plan.nodes if n in set(record)]
     job = _Job(plan, inputs, duration, engine, schedule, slab, record, tuple(record_state), progress, samples,
-               dict(trace_state or {}))
+               traced, record_every, exit_rule, seed, check_sample_ids(sample_ids, samples))
     if engine == "analytic":
         from eventsnn.engines.analytic import run_analytic
 
@@ -136,46 +153,22 @@ def run(network, inputs, *, duration=None, engine="event", schedule="streamed", 
     return result
 
 
-def _check_choices(network, engine, schedule, threads, record, record_state, slab):
-    if not isinstance(network, Network):
-        raise NetworkError(f"run needs a Network, got {type(network).__name__}")
-    for name, value, allowed in (("engine", engine, ENGINES), ("schedule", schedule, SCHEDULES)):
-        if value not in allowed:
-            raise NetworkError(f"{name}: must be one of {', '.join(allowed)}, got {value!r}{did_you_mean(value, allowed)}")
-    for name, value in (("threads", threads), ("slab", slab)):
-        if value is not None and (not isinstance(value, int | np.integer) or value < 1):
-            raise NetworkError(f"{name}: must be a whole number >= 1, got {value!r}")
-    for name in (*(record or ()), *record_state):
-        if name not in network.nodes:
-            raise NetworkError(f"record: unknown node {name!r}, allowed {', '.join(network.nodes)}"
-                               f"{did_you_mean(name, network.nodes)}")
-    for name in record_state:
-        if not isinstance(network.nodes[name], Population):
-            raise NetworkError(f"record_state: {name!r} has no state")
-    if engine == "analytic" and network.clock == "grid":
-        raise NetworkError("engine: 'analytic' needs gated populations (a closed form); use event or stepped on the grid clock")
-
-
-def _check_traces(network, trace_state):
-    for name, period in (trace_state or {}).items():
-        if network.clock != "grid":
-            raise NetworkError("trace_state: needs the grid clock (a gated population's state is its potential: record_state)")
-        if not isinstance(period, int | np.integer) or period < 1:
-            raise NetworkError(f"trace_state.{name}: must be a whole number of steps >= 1, got {period!r}")
-
-
 def _choose(plan, inputs, duration, engine, samples):
     """Return (engine, why)."""
     if engine != "auto":
         return engine, "asked for"
-    probe = _Job(plan, inputs, duration, "event", "streamed", None, [], (), None, min(samples, 1))
+    probe = _Job(plan, inputs, duration, "event", "streamed", None, [], (), None, min(samples, 1), sample_ids=np.zeros(1, int))
     counters = collect(probe, _spread(probe, 1), RunResult()).counters
     instants = counters["instants"] if plan.network.clock == "grid" else 1  # each window opens once
     density = counters["synaptic_events"] / max(1, plan.dense_events * instants)
     where = f"the first sample reaches {density:.1%} of the synapses in an instant"
     if density < 0.5:
         return "event", where
-    return ("analytic" if plan.network.clock == "continuous" else "stepped"), where
+    if plan.network.clock == "grid":
+        return "stepped", where
+    from eventsnn.engines.analytic import has_closed_form
+
+    return ("analytic" if has_closed_form(plan.network) else "event"), where
 
 
 @dataclass
@@ -191,6 +184,10 @@ class _Job:
     progress: object
     samples: int
     traced: dict = field(default_factory=dict)
+    every: int | None = None
+    exit_rule: object = None
+    seed: int = 0
+    sample_ids: np.ndarray | None = None
     stopped: bool = False
     done: int = 0
     lock: object = field(default_factory=threading.Lock)
@@ -222,12 +219,15 @@ def _spread(job, threads):
 def _work_grid(job, first, last):
     steps, feed = grid_rows(job.plan, job.inputs, job.duration)
     worker = GridRun(job.plan, steps, everything=job.engine == "stepped", interleaved=job.schedule == "interleaved",
-                     slab=job.slab, traced=job.traced)
+                     slab=job.slab, traced=job.traced, points=point_steps(steps, job.every), exit_rule=job.exit_rule,
+                     seed=job.seed)
     parts = []
     for sample in range(first, last):
         before = {n: s.counters.copy() for n, s in worker.populations.items()}
-        worker.counters.update(synaptic_events=0, instants=steps)
+        worker.counters["synaptic_events"] = 0
+        worker.sample = int(job.sample_ids[sample])
         lists = worker.run(feed(sample), stop=lambda: job.stopped)
+        worker.counters["instants"] = worker.done
         parts.append(grid_part(job, worker, lists, before, steps))
         job.advance(1)
     return parts
@@ -236,13 +236,14 @@ def _work_grid(job, first, last):
 def _work_gated(job, first, last):
     widest = max([1, *(n.units * n.ports * n.padded * n.dtype.itemsize for n in job.plan.nodes.values() if n.links)])
     chunk = int(min(max(1, GATED_BUDGET // widest), max(1, last - first)))
-    worker, parts = GatedRun(job.plan, chunk, everything=job.engine == "stepped"), []
+    worker, parts = GatedRun(job.plan, chunk, everything=job.engine == "stepped", seed=job.seed), []
     for begin in range(first, last, chunk):
         if job.stopped:
             break
         count = min(chunk, last - begin)
         worker.counters = dict.fromkeys(worker.counters, 0)
         worker.updates = dict.fromkeys(worker.updates, 0)
+        worker.sample_ids = job.sample_ids[begin:begin + count]
         lists = worker.run(gated_rows(job.plan, job.inputs, begin, begin + count), count)
         parts.append(gated_part(job, worker, lists, count))
         job.advance(count)

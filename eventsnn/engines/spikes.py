@@ -35,6 +35,7 @@ class SpikeList:
         self.unit_ptr = np.zeros(rows * node.units + 1 if node.wants_units else 1, np.int32)
         self.n = 0
         self.rounded = {}  # dtype -> (amplitudes, how many of them are rounded so far)
+        self.window = {}  # dtype -> scratch of delivery: rows, amplitudes
 
     @property
     def out(self):
@@ -45,7 +46,7 @@ class SpikeList:
         """Make room for `capacity` spikes in all."""
         for name in ("ids", "amps", "times"):
             old = getattr(self, name)
-            if old.size > 1 and old.size < capacity:
+            if old.size > 1 and old.size < capacity + SLACK:
                 new = np.zeros(capacity + SLACK, old.dtype)
                 new[:self.n] = old[:self.n]
                 setattr(self, name, new)
@@ -69,14 +70,24 @@ class SpikeList:
         """Return amplitudes, each rounded to a target's dtype; only those that are new are rounded now."""
         if self.amps.dtype == dtype or self.amps.size == 1:
             return self.amps if self.amps.dtype == dtype else np.ones(1, dtype)
-        rounded, done = self.rounded.get(dtype, (np.zeros(0, dtype), 0))
-        if rounded.size < self.amps.size:
+        rounded, done = self.rounded.get(dtype, (None, 0))
+        if rounded is None:
+            rounded, done = self.amps.astype(dtype), self.n
+        elif rounded.size < self.amps.size:
             wider = np.zeros(self.amps.size, dtype)
             wider[:done] = rounded[:done]
             rounded = wider
         rounded[done:self.n] = self.amps[done:self.n]
         self.rounded[dtype] = (rounded, self.n)
         return rounded
+
+
+    def scratch(self, dtype):
+        """Return room for the rows and amplitudes of all spikes of a window, and the slack."""
+        if dtype not in self.window or self.window[dtype][0].size < self.n + SLACK:
+            room = self.n + self.n // 4 + SLACK
+            self.window[dtype] = np.zeros(room, np.int32), np.zeros(room, dtype)
+        return self.window[dtype]
 
 
 def with_slack(values, dtype):

@@ -15,6 +15,7 @@ import numpy as np
 from eventsnn.disk import read_npz
 from eventsnn.errors import DataError, did_you_mean
 from eventsnn.files import datasets_formats as formats
+from eventsnn.files.datasets_gesture import find_gestures
 from eventsnn.files.datasets_get import download
 from eventsnn.files.datasets_nmnist import EventDataset, find_recordings
 from eventsnn.files.datasets_own import read_own
@@ -62,13 +63,17 @@ def data_root(root=None):
     return (Path(cache) if cache else Path.home() / ".cache") / "eventsnn" / "data"
 
 
+FINDERS = {"nmnist": find_recordings, "gesture": find_gestures}
+"""Data sets of recordings: how each is found."""
+
+
 def load(name, split="test", *, limit=None, root=None):
     """Load a data set.
 
     Parameters
     ----------
     name : str
-        digits (inside the package), mnist, fashion-mnist, cifar10, cifar100, nmnist, or the path of a .npz with
+        digits (inside the package), mnist, fashion-mnist, cifar10, cifar100, nmnist, dvs-gesture, or the path of a .npz with
         arrays x, y (any split) or x_train, y_train, x_test, y_test.
     split : {'train', 'test'}
         Which part.
@@ -80,7 +85,7 @@ def load(name, split="test", *, limit=None, root=None):
     Returns
     -------
     Dataset or EventDataset
-        EventDataset (rasters read when asked for) for nmnist.
+        EventDataset (rasters read when asked for) for nmnist and dvs-gesture.
 
     Raises
     ------
@@ -101,7 +106,7 @@ def load(name, split="test", *, limit=None, root=None):
     found = _find(entry, root, split)
     if found is None:
         raise _missing(entry, root, split)
-    return found.limited(limit) if entry.kind == "nmnist" else _read(entry, found, split, limit)
+    return found.limited(limit) if entry.kind in FINDERS else _read(entry, found, split, limit)
 
 
 def _check_request(name, split, limit):
@@ -119,7 +124,7 @@ def _entry(name):
 
 
 def _find(entry, root, split):
-    return find_recordings(entry, root, split) if entry.kind == "nmnist" else formats.find(entry, root, split)
+    return FINDERS.get(entry.kind, formats.find)(entry, root, split)
 
 
 def _missing(entry, root, split):
@@ -198,7 +203,7 @@ def verify(name, root=None):
     for split in entry.splits:
         if entry.kind == "shipped" or _find(entry, root, split) is not None:
             data = load(name, split, root=root)
-            digests[split] = data.verified() if entry.kind == "nmnist" else data.sha256
+            digests[split] = data.verified() if entry.kind in FINDERS else data.sha256
     if not digests:
         raise _missing(entry, root, "train or test")
     return digests

@@ -230,6 +230,24 @@ NMNIST = Entry(
     wanted="Train.zip and Test.zip (also train-1000.zip, test-100.zip, or folders Train and Test)",
 )
 
+_FIGSHARE = "https://figshare.com/ndownloader/files/"
+
+GESTURE = Entry(
+    "dvs-gesture",
+    "DVS128 Gesture: 11 hand gestures recorded by an event camera, 128 x 128 x 2, about 6 s",
+    "gesture",
+    ("dvs-gesture", "dvsgesture", "DVSGesture"),
+    ("hand clapping", "right hand wave", "left hand wave", "right arm clockwise", "right arm counter-clockwise",
+     "left arm clockwise", "left arm counter-clockwise", "arm roll", "air drums", "air guitar", "other gestures"),
+    "CC BY 4.0",
+    "A. Amir et al., A Low Power, Fully Event-Based Gesture Recognition System, CVPR 2017; preprocessed by tonic",
+    downloads=(
+        Download("ibmGestureTrain.tar.gz", (_FIGSHARE + "38022171",), "md5:3a8f0d4120a166bac7591f77409cb105"),
+        Download("ibmGestureTest.tar.gz", (_FIGSHARE + "38020584",), "md5:56070e45dadaa85fff82e0fbfbc06de5"),
+    ),
+    wanted="ibmGestureTrain.tar.gz and ibmGestureTest.tar.gz (or their folders), or the folder DvsGesture of the authors",
+)
+
 SHIPPED = Entry(
     "digits",
     "300 real MNIST test digits of each class, inside the package",
@@ -242,4 +260,4 @@ SHIPPED = Entry(
     wanted="digits.npz inside the package",
 )
 
-REGISTRY = {entry.name: entry for entry in (SHIPPED, MNIST, FASHION, CIFAR10, CIFAR100, NMNIST)}
+REGISTRY = {entry.name: entry for entry in (SHIPPED, MNIST, FASHION, CIFAR10, CIFAR100, NMNIST, GESTURE)}

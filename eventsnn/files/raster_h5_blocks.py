@@ -1,12 +1,14 @@
 """Read a finished raster.h5 a block of spikes at a time, so that memory does not grow with the file."""
 
 import h5py
+import numpy as np
 
 from eventsnn import raster_checks
 from eventsnn.errors import RasterError
 from eventsnn.files import raster_h5_layout as layout
 from eventsnn.files.h5_safe import opened
 from eventsnn.files.raster_h5_read import _meta
+from eventsnn.raster import SpikeRaster
 
 BLOCK = 2**20
 
@@ -41,7 +43,7 @@ def read_heads(path):
         return {name: _head(source, name)[:3] for name in source.group(source.h5, "spikes")}
 
 
-def read_blocks(path, name, block=BLOCK):
+def read_blocks(path, name, block=BLOCK, *, amplitudes=False, samples=None):
     """Go through the spikes of one population, a block of one sample at a time.
 
     Parameters
@@ -52,6 +54,10 @@ def read_blocks(path, name, block=BLOCK):
         Population.
     block : int
         Most spikes at a time.
+    amplitudes : bool
+        Whether amplitudes come too (None where all are 1).
+    samples : int, optional
+        Stop after so many samples.
 
     Yields
     ------
@@ -60,17 +66,48 @@ def read_blocks(path, name, block=BLOCK):
     times_ms : ndarray of float64
         Ascending within a sample.
     ids : ndarray of int64
+    amplitudes : ndarray of float64 or None
+        If asked for.
     """
     with opened(path, RasterError) as source:
         head, n_samples, _, offsets = _head(source, name)
         spikes, ours = source.group(source.group(source.h5, "spikes"), name), source.group(source.h5, "eventsnn")
         stamps, ids = (source.child(spikes, column, h5py.Dataset) for column in ("timestamps", "node_ids"))
         exact = source.child(source.group(ours, name), "times", h5py.Dataset)
-        for sample in range(n_samples):
+        amps = source.child(source.group(ours, name), "amplitudes", h5py.Dataset) if amplitudes else None
+        for sample in range(n_samples if samples is None else min(samples, n_samples)):
             for start in range(int(offsets[sample]), int(offsets[sample + 1]), block):
                 stop = min(start + block, int(offsets[sample + 1]))
                 times = layout.steps_or_times(stamps[start:stop], sample, head) if exact is None else exact[start:stop]
-                yield sample, times * (head.dt_ms or 1.0), ids[start:stop].astype("int64")
+                columns = sample, times * (head.dt_ms or 1.0), ids[start:stop].astype("int64")
+                yield (*columns, None if amps is None else amps[start:stop]) if amplitudes else columns
+
+
+def read_first(path, name, samples):
+    """Return the first samples of one population of a raster.h5 that eventsnn wrote.
+
+    Parameters
+    ----------
+    path : str or Path
+        Its digest is not checked (`read_rasters` does).
+    name : str
+        Population.
+    samples : int
+        How many; fewer where the file has fewer.
+
+    Returns
+    -------
+    SpikeRaster
+    """
+    with opened(path, RasterError) as source:
+        head, n_samples, _, _ = _head(source, name)
+    n, parts = min(samples, n_samples), list(read_blocks(path, name, amplitudes=True, samples=samples))
+    owner = np.repeat(np.array([p[0] for p in parts], np.int64), [p[1].size for p in parts])
+    times, ids = (np.concatenate([np.empty(0), *(p[k] for p in parts)]) for k in (1, 2))
+    amps = np.concatenate([p[3] for p in parts]) if parts and parts[0][3] is not None else None
+    times = times if head.dt_ms is None else np.rint(times / head.dt_ms).astype(np.int64)
+    return SpikeRaster.from_events(times, ids.astype(np.int32), amps, owner, size=head.size, duration=head.duration,
+                                   dt_ms=head.dt_ms, n_samples=n, shape=head.shape)  # fmt: skip
 
 
 def _head(source, name):

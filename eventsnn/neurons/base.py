@@ -40,6 +40,8 @@ class Param:
         Smallest and largest allowed value.
     per_neuron : bool
         Whether every neuron may have its own value (then it is a row of `maps`).
+    table : bool
+        Whether it is a table: any number of rows, each of one number, one per channel or one per neuron.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Param:
     low: float = -np.inf
     high: float = np.inf
     per_neuron: bool = False
+    table: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,10 +82,14 @@ class NeuronModel:
     maps : tuple of str or None
         Names of the rows of `maps`, in order; None: the parameters declared `per_neuron`.
     switches : tuple of Switch
+    arrays : tuple of str
+        Names of arrays among the values that `derive` returns; ``p.name[k]`` is an entry, the same for all neurons.
     unit_amplitude : bool
-        Whether every spike has amplitude 1.
+        Whether every spike has amplitude 1, whatever the parameters are; `sends_ones` says it for given ones.
     fires : bool
         False for populations that only integrate.
+    graded : bool
+        True where what it emits is a value that is sent on at every step, not a spike: it does not count as activity.
     """
 
     name = ""
@@ -92,8 +99,10 @@ class NeuronModel:
     parameters = ()
     maps = None
     switches = ()
+    arrays = ()
     unit_amplitude = True
     fires = True
+    graded = False
 
     @classmethod
     def derive(cls, values):
@@ -106,9 +115,29 @@ class NeuronModel:
         return cls.variables
 
     @classmethod
+    def map_names(cls, values):
+        """Return the names of the rows of `maps`, in order, for parameters as `derive` returns them."""
+        return cls.maps if cls.maps is not None else tuple(p.name for p in cls.parameters if p.per_neuron)
+
+    @classmethod
+    def sends_ones(cls, values):
+        """Return whether with these parameters every spike has amplitude 1."""
+        return cls.unit_amplitude
+
+    @classmethod
     def check(cls, values):
         """Return a sentence saying what is wrong with the parameters taken together, or None."""
         return None
+
+    @classmethod
+    def amplitude_range(cls, values):
+        """Return the smallest and largest amplitude of an instant, 0 for silence included: bounds on what is still to come."""
+        return (0.0, 1.0) if cls.unit_amplitude else (-np.inf, np.inf)
+
+    @classmethod
+    def most_spikes(cls, values):
+        """Return how often a neuron can spike in a sample at the most; infinite where nothing bounds it."""
+        return np.inf
 
 
 class GridModel(NeuronModel):
@@ -134,6 +163,32 @@ class GridModel(NeuronModel):
     IDLE = False  # True: a silent step before `wake` changes nothing, so it need not be taken
 
 
+def rises_to(v, threshold, bias, leak, soon):
+    """Bound for `wake`: when a constant bias lifts a leaky membrane to its threshold.
+
+    Parameters
+    ----------
+    v, threshold, bias : float
+        v < threshold, threshold > 0.
+    leak : float
+        Factor per step, 1 for none.
+    soon : int
+        The next instant.
+
+    Returns
+    -------
+    int
+        An instant, at least `soon`, before which the threshold is not reached: while v rises by at most `rise` a step, that
+        takes (threshold - v) / rise steps.
+    """
+    gap, rise = np.float64(threshold) - np.float64(v), np.float64(bias) - (1.0 - np.float64(leak)) * np.float64(v)
+    # what rounding may add in each step: at its fixed point a leaky neuron rises by that alone
+    rise += 1e-6 * (abs(np.float64(v)) + np.float64(threshold))
+    if rise > 0.0 and gap < 1e300:
+        return max(soon, soon + np.int64(min(gap / rise, 1e9)) - 1)
+    return NEVER
+
+
 class GatedModel(NeuronModel):
     """A model that integrates until its window opens at `t_open` (ms) and fires at most once in it.
 
@@ -142,20 +197,38 @@ class GatedModel(NeuronModel):
 
     clock = "gated"
     unit_amplitude = False
+    carries_time = True  # an input spike without amplitude carries the time left to its raster's end; False: 1
 
     @staticmethod
     def fire(state, i, inputs, p, maps):
         """Return (outcome, delay, amplitude): whether it spikes, ms after the opening, and what the spike carries.
 
         The outcome is `SILENT`, `SPIKE`, or `EARLY` (ends the run with a message). A delay below 0 counts as 0. `fire`
-        writes the potential of the opening into ``state[0, i]``, where it can be read.
+        writes the potential of the opening into ``state[0, i]``, where it can be read; it reads no state, for it may be
+        called twice.
         """
         return SILENT, inputs[0, i], inputs[0, i]
 
+    # optional: guard(state, i, inputs, p, maps) -> bool, whether the neuron spikes, where that is cheaper to tell than by
+    # `fire`. It writes the potential too. All neurons are asked, without branches so that it vectorises; `fire` is then
+    # called for those that spike.
+    guard = None
 
-_MODULES = {"if": "integrate_and_fire", "lif": "integrate_and_fire", "accumulator": "accumulator",
-            "ramp": "ramp", "ramp_readout": "ramp", "lif_continuous": "lif_delta", "cuba_lif": "cuba_lif",
-            "ramp_ungated": "ramp_continuous", "ramp_alpha1": "ramp_continuous", "ramp_ungated_readout": "ramp_continuous"}
+
+_FILES = {  # file in this room -> the models it registers
+    "integrate_and_fire": ("if", "lif"),
+    "accumulator": ("accumulator",),
+    "codings": ("rate", "phase", "burst"),
+    "ttfs": ("ttfs", "ttfs_readout", "ttfs_early"),
+    "ramp": ("ramp", "ramp_readout"),
+    "signed": ("signed", "thermometer"),
+    "lif_current": ("lif_current",),
+    "decolle": ("decolle_trace", "decolle_membrane", "decolle_spike", "decolle_activation", "decolle_readout"),
+    "lif_delta": ("lif_continuous",),
+    "cuba_lif": ("cuba_lif",),
+    "ramp_continuous": ("ramp_ungated", "ramp_alpha1", "ramp_ungated_readout"),
+}
+_MODULES = {model: file for file, models in _FILES.items() for model in models}
 _registered = {}
 
 

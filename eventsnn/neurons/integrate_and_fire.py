@@ -19,7 +19,7 @@ Sources: `now` is equation (2) of Rueckauer et al., Frontiers in Neuroscience 11
 
 import numpy as np
 
-from eventsnn.neurons.base import NEVER, GridModel, Param, Switch, register
+from eventsnn.neurons.base import NEVER, GridModel, Param, Switch, register, rises_to
 
 V, FREE_FROM, SPIKED = range(3)
 V_THRESHOLD, BIAS = range(2)
@@ -68,7 +68,6 @@ def _step(state, i, inputs, t, p, maps):
 
 
 def _wake(state, i, t, p, maps):
-    """Bound: while v rises by at most `rise` a step, θ is not reached before (θ - v) / rise steps."""
     v, threshold = state[V, i], maps[V_THRESHOLD, i]
     owed = _reaches(v, threshold) or (MOMENT == 1 and state[SPIKED, i] != 0)
     soon = t + 1
@@ -81,14 +80,7 @@ def _wake(state, i, t, p, maps):
         if threshold <= 0:
             return soon  # decay towards 0 may cross a threshold that is not positive: always look
         if HAS_BIAS and not owed:
-            gap, rise = np.float64(threshold) - np.float64(v), np.float64(maps[BIAS, i])
-            if LEAKY:
-                rise -= (1.0 - np.float64(p.leak)) * np.float64(v)
-            # what rounding may add in each step: at its fixed point a leaky neuron rises by that alone
-            rise += 1e-6 * (abs(np.float64(v)) + np.float64(threshold))
-            if rise > 0.0 and gap < 1e300:
-                steps = min(gap / rise, 1e9)
-                when = max(soon, soon + np.int64(steps) - 1)
+            when = rises_to(v, threshold, maps[BIAS, i], p.leak if LEAKY else 1.0, soon)
     return when
 
 

@@ -61,6 +61,13 @@ class GatedMaxPool(_Pool):
 
 
 @dataclass(frozen=True, eq=False)
+class StepMaxPool(_Pool):
+    """Max pool of one instant: the largest amplitude that the window's positions emit now (a silent one emits 0)."""
+
+    kind: ClassVar[str] = "step_max"
+
+
+@dataclass(frozen=True, eq=False)
 class EarliestPool(_Pool):
     """Max pool of first-spike times: the earliest spike of a window passes, all later ones are dropped.
 

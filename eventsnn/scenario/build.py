@@ -72,10 +72,11 @@ def _population(name, spec):
 
 def _relay(name, spec, shapes):
     from eventsnn.network import Relay
-    from eventsnn.relays import AveragePool, EarliestPool, GatedMaxPool
+    from eventsnn.relays import AveragePool, EarliestPool, GatedMaxPool, StepMaxPool
 
     _known(spec.source, shapes)
-    kinds = {"average_pool": AveragePool, "gated_max_pool": GatedMaxPool, "earliest_pool": EarliestPool}
+    kinds = {"average_pool": AveragePool, "gated_max_pool": GatedMaxPool, "earliest_pool": EarliestPool,
+             "step_max_pool": StepMaxPool}
     kind = kinds[spec.kind](spec.size)
     if len(shapes[spec.source]) != 3:
         raise NetworkError(f"a pool needs a source of shape (y, x, channel), '{spec.source}' has {shapes[spec.source]}")

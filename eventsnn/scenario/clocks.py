@@ -4,7 +4,7 @@ from eventsnn.errors import ModelError
 from eventsnn.neurons.base import find_model, model_names
 
 STRUCTURED = ("dense", "conv2d")  # synapses without delays of their own
-GRID_CODES = ("poisson", "constant", "events")
+GRID_CODES = ("poisson", "constant", "phase", "burst", "events")
 NEEDS_CONTINUOUS = "the continuous clock (no network.dt, models {})"
 
 

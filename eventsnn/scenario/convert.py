@@ -7,8 +7,10 @@ import numpy as np
 
 from eventsnn import disk
 from eventsnn.errors import DataError, RunError
+from eventsnn.scenario import coding, integer
 from eventsnn.scenario.network_file import load_network, save_network
 from eventsnn.scenario.rules import encoders
+from eventsnn.scenario.scaling import twin_of
 
 NETWORK, REPORT = "network.npz", "conversion.json"
 RAMP_MODELS = {"gated": "ramp", "ungated": "ramp_ungated", "alpha1": "ramp_alpha1"}
@@ -71,8 +73,10 @@ def train_graph(loaded, graph, samples, folder, progress):
         raise DataError(f"{samples.name}: training needs images with labels")
     graph = build_graph(spec.architecture, samples, loaded.spec.seed) if graph is None else graph
     folder.mkdir(parents=True, exist_ok=True)
-    epochs = spec.settings.epochs
-    result = train(graph, (samples.x, samples.labels), spec.settings.model_dump(), checkpoint=folder / "checkpoint.npz",
+    settings, epochs = spec.settings.model_dump(), spec.settings.epochs
+    if spec.twin is not None:
+        graph, settings["twin"] = twin_of(loaded, graph, samples)
+    result = train(graph, (samples.x, samples.labels), settings, checkpoint=folder / "checkpoint.npz",
                    progress=lambda record: progress(record["epoch"], epochs))  # fmt: skip
     graph = replace(result.graph, meta={**result.graph.meta, "curve": result.curve})
     save_graph(weights, graph)
@@ -100,17 +104,19 @@ def build_graph(spec, samples, seed):
     return build(spec.kind, input_shape=samples.x.shape[1:], n_out=len(samples.classes), seed=seed, **options)
 
 
-def convert(loaded, graph, calibration, folder):
+def convert(loaded, graph, calibration, folder, kernels=None):
     """Turn a ReLU network into spikes, or read what an interrupted run has already made of it.
 
     Parameters
     ----------
     loaded : LoadedScenario
     graph : LayerGraph
-    calibration : Samples
-        Whose activations set windows and thresholds.
+    calibration : Samples or None
+        Whose activations set windows and thresholds, where any do.
     folder : Path
         Of this stage; None keeps nothing.
+    kernels : Kernels, optional
+        Of the stage optimise, instead of those that the conversion names.
 
     Returns
     -------
@@ -118,12 +124,13 @@ def convert(loaded, graph, calibration, folder):
     report : dict
         What the conversion decided, layer by layer.
     """
-    if calibration.x is None:
+    if calibration is not None and calibration.x is None:
         raise DataError(f"{calibration.name}: a conversion is calibrated on images, this data set holds recordings")
     if folder is not None and (folder / REPORT).exists():
         return load_network(folder / NETWORK), json.loads((folder / REPORT).read_text("utf-8"))
     spec = loaded.spec.convert
-    network, report = CONVERTERS[spec.to](loaded, graph, calibration, spec.model_dump(exclude={"to", "calibration"}))
+    options = spec.model_dump(exclude={"to", "calibration"}) | ({} if kernels is None else {"kernels": kernels})
+    network, report = CONVERTERS[spec.to](loaded, graph, calibration, options)
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         save_network(folder / NETWORK, network)
@@ -142,11 +149,11 @@ def _to_ramps(loaded, graph, calibration, options):
     return to_ramps(graph, x, calibration=calibration.name, model=model, **span, **options)
 
 
-def _to_if(loaded, graph, calibration, options):
-    from eventsnn.conversion.rate import to_if
+def _to_t2fsnn(loaded, graph, calibration, options):
+    from eventsnn.scenario.kernels import to_t2fsnn
 
-    return to_if(graph, calibration.x, calibration=calibration.name, dt_ms=options.pop("dt"), **options)
+    return to_t2fsnn(loaded, graph, calibration, options)
 
 
-CONVERTERS = {"ramps": _to_ramps, "if": _to_if}
+CONVERTERS = {"ramps": _to_ramps, "coding": coding.to_coding, "t2fsnn": _to_t2fsnn, "integer": integer.to_integer}
 """A new conversion: a class with its tag in schema.py, an entry here."""

@@ -14,14 +14,14 @@ def dry_run(loaded):
     Returns
     -------
     Job
-        With the stages up to `encode` done; training is left out.
+        With the stages up to `encode` done; training and learning are left out.
 
     Raises
     ------
     EventsnnError
         Whatever is wrong.
     """
-    if loaded.spec.run is None or loaded.spec.train is not None:
+    if loaded.spec.run is None or loaded.spec.train is not None or loaded.spec.learn is not None:
         return Job(loaded, None)
     job = execute(Job(loaded, None), until="encode")
     _check_record(loaded, job.results["network"])

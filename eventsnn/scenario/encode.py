@@ -1,9 +1,12 @@
 """Stage `encode`: samples become spikes, a batch at a time and the same in any batch."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from eventsnn.errors import DataError
 from eventsnn.raster import SpikeRaster
+from eventsnn.scenario import coding
 
 
 class InputMaker:
@@ -15,15 +18,20 @@ class InputMaker:
     network : Network
     samples : Samples or None
         None where all inputs are given rasters.
+    rasters : dict of str to SpikeRaster
+        Inputs that are there already: what a network was taught with.
+    code : dict
+        What the conversion says about the code of its input.
     """
 
-    def __init__(self, loaded, network, samples):
+    def __init__(self, loaded, network, samples, rasters=None, code=None):
         from eventsnn.scenario.rules import encoders
 
         self.loaded, self.network, self.samples = loaded, network, samples
         given = encoders(loaded.spec)
-        self.codes = {node.name: given.get(node.name, given.get(None)) for node in network.inputs}
-        self.given = {n: _given(loaded, network, n, c) for n, c in self.codes.items() if c.code == "raster"}
+        rasters, self.code = rasters or {}, code or {}
+        self.codes = {n.name: given.get(n.name, given.get(None)) for n in network.inputs if n.name not in rasters}
+        self.given = {n: _given(loaded, network, n, c) for n, c in self.codes.items() if c.code == "raster"} | rasters
         counts = {raster.n_samples for raster in self.given.values()} | ({len(samples)} if samples else set())
         if not counts or any(code.code == "poisson_times" for code in self.codes.values()):
             counts.add(1)
@@ -57,12 +65,15 @@ class InputMaker:
         """
         part = slice(start, stop)
         made = {}
-        for name, code in self.codes.items():
-            if name in self.given:
-                made[name] = self.given[name].select(np.arange(start, stop))
-            else:
-                made[name] = ENCODERS[code.code](self, name, code, part)
+        for name in self.given:
+            made[name] = self.given[name].select(np.arange(start, stop))
+        for name in self.codes.keys() - self.given.keys():
+            made[name] = ENCODERS[self.codes[name].code](self, name, self.codes[name], part)
         return made
+
+    def ids(self, start, stop):
+        """Return the numbers of samples start .. stop - 1 in their data set: random numbers are keyed by them."""
+        return np.arange(start, stop) if self.samples is None else self.samples.ids[start:stop]
 
     def values(self, part):
         """Values of some samples, for the codes of numbers."""
@@ -110,7 +121,7 @@ def _poisson(maker, name, code, part):
 
     if maker.steps is None:
         raise maker.loaded.error(("run", "duration"), "required: Poisson spikes need a duration, for example 100 ms")
-    options = {"gain": code.gain, "clip": code.clip, "seed": maker.loaded.spec.seed, "name": name}
+    options = {"gain": code.gain, "amplitude": code.amplitude, "clip": code.clip, "seed": maker.loaded.spec.seed, "name": name}
     ids = maker.samples.ids[part]
     return encode(maker.values(part), steps=maker.steps, dt_ms=maker.network.dt_ms, sample_ids=ids, **options)
 
@@ -126,7 +137,10 @@ def _constant(maker, name, code, part):
 
     if maker.steps is None:
         raise maker.loaded.error(("run", "duration"), "required: a constant drive needs a duration, for example 100 ms")
-    return encode(maker.values(part), gain=code.gain)
+    drive = encode(maker.values(part), gain=code.gain, schedule=code.schedule, noise=code.noise, seed=maker.loaded.spec.seed,
+                   name=name, sample_ids=maker.samples.ids[part])  # fmt: skip
+    scale = maker.code.get("scale") if isinstance(maker.code, dict) else None
+    return drive if scale is None else replace(drive, values=np.round(drive.values * scale))
 
 
 def _events(maker, name, code, part):
@@ -140,7 +154,46 @@ def _events(maker, name, code, part):
     return recordings.rasters(maker.samples.ids[part], dt_ms=dt, **options)
 
 
-ENCODERS = {"ttfs": _ttfs, "poisson": _poisson, "poisson_times": _poisson_times, "constant": _constant,
+def _ttfs_kernel(maker, name, code, part):
+    from eventsnn.encoders.ttfs_kernel import analog, encode
+
+    given, values = maker.code or _written_kernel(maker, code), maker.values(part)
+    if maker.network.clock == "grid" and maker.steps is not None:
+        if maker.steps < given["duration"]:
+            needed = given["duration"] * given["dt_ms"]
+            raise maker.loaded.error(("run", "duration"), f"the answer stands after {needed:g} ms; remove it, or take as long")
+        given = given | {"duration": maker.steps}
+    if code.analog:
+        _refuse_analog_pools(maker, name)
+        return analog(values, **{key: given[key] for key in ("dt_ms", "grid", "duration")})
+    return encode(values, clip=code.clip, **given)
+
+
+def _written_kernel(maker, code):
+    """Arguments of the encoder for a network that the scenario writes out."""
+    dt, window = maker.network.dt_ms, code.window or 80
+    return {"tau": code.tau or 20.0, "td": code.td or 0.0, "window": window, "half_step": bool(code.half_step),
+            "dt_ms": code.dt or 1.0 if dt is None else dt, "grid": dt is not None, "duration": window}  # fmt: skip
+
+
+def _latency(maker, name, code, part):
+    from eventsnn.encoders.latency import encode
+
+    if maker.loaded.spec.run.duration is None:
+        raise maker.loaded.error(("run", "duration"), "required: latencies have no end, for example 250 ms")
+    options = {"duration": maker.loaded.spec.run.duration, "dt_ms": maker.network.dt_ms}
+    return encode(maker.values(part), tau=code.tau, threshold=code.threshold, **options)
+
+
+def _refuse_analog_pools(maker, name):
+    pools = [r.name for r in maker.network.relays if r.source == name and r.kind.kind == "earliest"]
+    if pools and maker.network.clock == "grid":
+        raise DataError(f"encode: analog values of input '{name}' arrive at once, and the max pool '{pools[0]}' takes the "
+                        "earliest spike; pool the images before, or let spikes carry the values (analog: false)")  # fmt: skip
+
+
+ENCODERS = {"ttfs_kernel": _ttfs_kernel, "ttfs": _ttfs, "poisson": _poisson, "poisson_times": _poisson_times,
+            "constant": _constant, "latency": _latency, "phase": coding.phase, "burst": coding.burst,
             "events": _events}  # fmt: skip
 """A new code: a class with its tag in schema.py, an entry here."""
 
@@ -160,13 +213,37 @@ def _given(loaded, network, name, code):
             times = steps.astype(np.int64)
         return SpikeRaster.from_events(times, np.asarray(code.neurons, np.int64), size=node.size, duration=duration,
                                        dt_ms=dt, shape=node.shape)  # fmt: skip
-    path = loaded.file(code.file)
+    return read_raster(loaded, code.file, code.population, name)
+
+
+def read_raster(loaded, file, population, name):
+    """Read one raster that a scenario names.
+
+    Parameters
+    ----------
+    loaded : LoadedScenario
+    file : str
+        raster.h5 or .npz.
+    population : str or None
+        Which raster of a raster.h5; None: the only one, or the one called `name`.
+    name : str
+
+    Returns
+    -------
+    SpikeRaster
+
+    Raises
+    ------
+    DataError
+        If there is no such population; RasterError if the file is damaged.
+    """
+    path = loaded.file(file)
     if path.suffix == ".npz":
         return SpikeRaster.from_npz(path)
     from eventsnn.files.raster_h5 import read_rasters
 
     rasters, _ = read_rasters(path)
-    wanted = code.population or (next(iter(rasters)) if len(rasters) == 1 else name)
+    wanted = population or (next(iter(rasters)) if len(rasters) == 1 else name)
     if wanted not in rasters:
         raise DataError(f"{path}: has no population '{wanted}', allowed {', '.join(rasters)}; say which: population")
     return rasters[wanted]

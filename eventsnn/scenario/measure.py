@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from eventsnn.metrics import accuracy, agreement, spikes_per_neuron
+from eventsnn.metrics import accuracy, agreement, saturation, silent_populations, spikes_per_neuron
+from eventsnn.scenario import integer_logs, over_time, spikes_seen
+from eventsnn.scenario.source_only import evaluate_source
 
 SATURATED = 0.9  # spikes per neuron and step
 QUEUE = ("queue_pushes", "queue_pops", "instants")
@@ -24,15 +26,21 @@ def measure(job):
     metrics, warnings = {}, []
     if "train" in job.results:
         metrics["training"] = _training(job)
+    if "learn" in job.results:
+        metrics |= job.results["learn"].metrics
     if "run" in job.results:
         outcome, maker = job.results["run"], job.results["encode"]
         metrics |= _classification(outcome, job.results.get("data"))
         metrics |= _activity(outcome, maker.n_samples)
+        metrics |= over_time.measure(job, outcome, job.results.get("data"), maker.n_samples)
+        metrics |= spikes_seen.measure(job, outcome)
+        metrics |= integer_logs.measure(job)
         if unlabelled(job):
             metrics["spike_trains"] = _spike_trains(job, outcome)
         warnings = _warnings(job, outcome, maker)
     elif "data" in job.results:
-        metrics |= _source_only(job)
+        found, warnings = evaluate_source(job.relu_graph, job.results["data"])
+        metrics |= found
     return {"metrics": metrics, "warnings": warnings}
 
 
@@ -53,8 +61,8 @@ def unlabelled(job):
 
 def _spike_trains(job, outcome):
     """Statistics of each population whose spikes are in the file, a block of spikes at a time."""
+    from eventsnn.analysis.trains import TrainStatistics
     from eventsnn.files.raster_h5_blocks import read_blocks, read_heads
-    from eventsnn.statistics import TrainStatistics
 
     path, found = job.folder / "raster.h5", {}
     heads = read_heads(path)
@@ -70,14 +78,6 @@ def _spike_trains(job, outcome):
 def _training(job):
     curve = job.results["train"]["curve"]
     return {"epochs": len(curve), "last": curve[-1] if curve else {}}
-
-
-def _source_only(job):
-    """Accuracy of the ReLU network on the samples of the data section, where nothing spikes."""
-    samples = job.results["data"]
-    graph = job.relu_graph
-    prediction = np.argmax(graph.forward(graph.as_inputs(samples.x)), axis=1)
-    return {"samples": len(samples), "source_accuracy": accuracy(prediction, samples.labels)}
 
 
 def _classification(outcome, samples):
@@ -123,21 +123,18 @@ def _warnings(job, outcome, maker):
     """Name populations that never spike, and those that spike as much as they can."""
     found = []
     network = job.results["network"]
-    for name, row in outcome.populations.items():
-        if not row["fires"]:
-            continue
-        if row["spikes"] == 0:
+    firing = {name: row for name, row in outcome.populations.items() if row["fires"]}
+    silent = silent_populations(firing)
+    steps = outcome.counters["instants"] / maker.n_samples if network.clock == "grid" else None
+    for name, row in firing.items():
+        used = saturation(row, maker.n_samples, steps)
+        if name in silent:
             found.append(f"population '{name}' is silent: none of its {row['neurons']} neurons spiked in any sample")
-            continue
-        if row.get("early", 0) > EARLY * row["spikes"]:
-            share = row["early"] / row["spikes"]
-            found.append(f"population '{name}' is saturated: {share:.1%} of its spikes came as the window opened; "
+        elif "early" in row and used > EARLY:
+            found.append(f"population '{name}' is saturated: {used:.1%} of its spikes came as the window opened; "
                          "raise convert.zeta or calibrate on more samples")  # fmt: skip
-        if network.clock == "grid":
-            steps = outcome.counters["instants"] / maker.n_samples if maker.steps is None else maker.steps
-            rate = row["spikes"] / (row["neurons"] * maker.n_samples * max(1, steps))
-            if rate > SATURATED:
-                found.append(f"population '{name}' is saturated: {rate:.2f} spikes per neuron and step; "
-                             "lower its weights or raise its threshold")  # fmt: skip
+        elif "early" not in row and used > SATURATED:
+            found.append(f"population '{name}' is saturated: {used:.2f} spikes per neuron and step; "
+                         "lower its weights or raise its threshold")  # fmt: skip
     found += [f"input '{name}' is silent: nothing entered the network" for name, n in outcome.inputs.items() if not n]
     return found

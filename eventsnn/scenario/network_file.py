@@ -15,7 +15,7 @@ def _kinds():
 
     names = {network: ("Network", "Input", "Population", "Projection", "Relay", "BiasDrive", "Readout"),
              projections: ("Dense", "Conv2d", "Sparse"),
-             relays: ("AveragePool", "GatedMaxPool", "EarliestPool")}  # fmt: skip
+             relays: ("AveragePool", "GatedMaxPool", "EarliestPool", "StepMaxPool", "Deletion", "Jitter")}  # fmt: skip
     return {name: getattr(module, name) for module, listed in names.items() for name in listed}
 
 

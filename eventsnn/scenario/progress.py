@@ -66,7 +66,7 @@ def summary(result):
     -------
     str
     """
-    from eventsnn.report import HEADLINES, headline, shown
+    from eventsnn.report.page import HEADLINES, headline, shown
 
     metrics, published = result.metrics, result.content["published"]
     lines = [result.content["title"] + (" (finished before, nothing was run)" if result.reused else "")]

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from eventsnn import disk
-from eventsnn.scenario import provenance
+from eventsnn.scenario import provenance, spikes_seen
 from eventsnn.scenario.measure import unlabelled
 
 
@@ -59,10 +59,13 @@ def content_of(job, seconds):
     timing = {"seconds": seconds, "stages": dict(job.seconds)}
     if outcome is not None:
         timing |= {"engine_seconds": outcome.seconds, "compile_seconds": outcome.compile_seconds}
+        if outcome.whole:
+            timing["whole_runs_seconds"] = outcome.whole["seconds"]
     return {
         "title": spec.title,
         **job.results["measure"],
         "conversion": job.results["convert"]["report"] if "convert" in job.results else None,
+        "kernel_optimisation": job.results["optimise"]["report"] if "optimise" in job.results else None,
         "published": {name: figure.model_dump() for name, figure in spec.published.items()},
         "timing": timing,
         "provenance": provenance.record(job.loaded, job.inputs, job.digests),
@@ -89,7 +92,7 @@ def write_samples(job):
 
 def _images(job, prediction):
     """Samples that the picture and the report show, as bytes to look at: the first ones, and the first mistakes."""
-    from eventsnn.plot import to_image
+    from eventsnn.plot.runs import to_image
 
     x = job.results["data"].x
     if x is None or x.ndim != 4 or x.shape[-1] not in (1, 3):
@@ -109,8 +112,12 @@ def write_pictures(job, content):
     content : dict
         Of result.json.
     """
-    from eventsnn import plot, plot_activity, report
 
+    from eventsnn.plot import activity as plot_activity
+    from eventsnn.plot import runs as plot
+    from eventsnn.report import page as report
+    spikes_seen.write_tables(job, content)
+    pictures = _curves(job, content)
     if unlabelled(job):
         view = plot.View({})
         names = list(content["metrics"]["spike_trains"])
@@ -121,4 +128,28 @@ def write_pictures(job, content):
         with disk.finished(job.folder / "raster.png") as part:
             plot.draw_run(view, part, job.spec.report.rasters, job.spec.title)
     with disk.finished(job.folder / "report.html") as part:
-        part.write_text(report.write(content, view, job.folder / "raster.png", job.spec.report.samples), "utf-8")
+        page = report.write(content, view, job.folder / "raster.png", job.spec.report.samples, pictures)
+        part.write_text(page, "utf-8")
+
+
+def _curves(job, content):
+    """Draw what was measured over time and in histograms; returns the PNGs by kind, each also a file of the run folder."""
+
+    from eventsnn.plot import curves as plot_curves
+    metrics, wanted, title, drawn = content["metrics"], job.spec.measure, job.spec.title, {}
+    if "over_time" in metrics:
+        drawn["over_time"] = plot_curves.draw_over_time, metrics
+    if "histograms" in metrics:
+        drawn["histograms"] = plot_curves.draw_histograms, metrics["histograms"]
+    if "integer" in metrics:
+        drawn["integer"] = plot_curves.draw_integer, metrics["integer"]
+    if wanted.layers:
+        drawn["layers"] = plot_curves.draw_layers, spikes_seen.first_sample(job)
+    if wanted.traces:
+        drawn["traces"] = plot_curves.draw_traces, dict(np.load(job.folder / "traces.npz"))
+    if "learn" in job.results:
+        drawn |= job.results["learn"].pictures
+    for kind, (draw, what) in drawn.items():
+        with disk.finished(job.folder / f"{kind}.png") as part:
+            draw(what, part, title)
+    return {kind: (job.folder / f"{kind}.png").read_bytes() for kind in drawn}

@@ -3,9 +3,11 @@
 import math
 
 from eventsnn.errors import did_you_mean
-from eventsnn.scenario import clocks
+from eventsnn.scenario import clocks, coding, integer, rules_t2fsnn
 
-IMAGE_CODES = ("ttfs", "poisson", "constant")
+OWN_INPUT = ("van_rossum",)  # learning rules whose input pattern is the input of the run
+OWN_CODE = ("decolle",)  # learning rules that make spikes of the samples themselves
+IMAGE_CODES = ("ttfs", "ttfs_kernel", "poisson", "constant", "latency", "phase", "burst")
 
 
 def check(loaded):
@@ -25,14 +27,21 @@ def check(loaded):
     spec = loaded.spec
     for path, data in data_specs(spec):
         yield from _data(path, data)
-    if spec.network is None and spec.train is None:
-        yield ("network",), "required, but not there (or a train: section that makes one)"
+    if spec.network is None and spec.train is None and spec.learn is None:
+        yield ("network",), "required, but not there (or a train: or learn: section that makes one)"
+    yield from _learning(spec)
     if spec.train is not None and spec.train.architecture is None and not has_source(spec):
         yield ("train", "architecture"), "required, but not there (or network.source to go on from)"
+    if spec.train is not None and spec.train.twin is not None and not has_source(spec):
+        yield ("train", "twin"), "starts from a trained ReLU network: needs network.source"
     yield from _conversion(spec)
     yield from _coding(spec)
+    yield from _measuring(spec)
     codes = {("encode",) if name is None else ("encode", name): code for name, code in encoders(spec).items()}
     yield from clocks.check(spec, explicit(spec), codes)
+    yield from coding.check(spec, codes)
+    yield from rules_t2fsnn.check(spec, codes)
+    yield from integer.check(spec, codes)
 
 
 def has_source(spec):
@@ -50,8 +59,16 @@ def data_specs(spec):
     found = [(("data",), spec.data)]
     if spec.train is not None:
         found.append((("train", "data"), spec.train.data))
-    if spec.convert is not None:
+    if spec.learn is not None and spec.learn.rule in OWN_CODE:
+        found += [(("learn", "data"), spec.learn.data), *((("learn", "test", k), data) for k, data in enumerate(spec.learn.test))]
+    if spec.statistics is not None:
+        found.append((("statistics", "data"), spec.statistics.data))
+    if spec.optimise is not None:
+        found.append((("optimise", "data"), spec.optimise.data))
+    if getattr(spec.convert, "calibration", None) is not None:
         found.append((("convert", "calibration", "data"), spec.convert.calibration.data))
+    if spec.run is not None and getattr(spec.run.exit, "calibration", None) is not None:
+        found.append((("run", "exit", "calibration", "data"), spec.run.exit.calibration.data))
     return [(path, data) for path, data in found if data is not None]
 
 
@@ -76,12 +93,52 @@ def _data(path, data):
 def _conversion(spec):
     if spec.convert is not None and explicit(spec) is not None:
         yield ("convert",), "an explicit network is spiking already, nothing to convert; remove this section"
-    if spec.run is not None and spec.convert is None and explicit(spec) is None:
+    if spec.run is not None and spec.convert is None and explicit(spec) is None and spec.learn is None:
         yield ("convert",), "required to run a ReLU network with spikes, for example 'to: ramps'"
     if spec.convert is not None and spec.convert.to == "ramps":
         yield from _ramps(spec)
-    if spec.run is None and spec.train is None:
+    evaluates = has_source(spec) and spec.convert is None and (spec.data is not None or spec.statistics is not None)
+    if spec.run is None and spec.train is None and spec.learn is None and not evaluates:
         yield ("run",), "required, but not there ('run: {}' takes all defaults)"
+    if spec.statistics is not None and explicit(spec) is not None:
+        yield ("statistics",), "an explicit network has no ReLU activations to scan; remove this section"
+
+
+def _learning(spec):
+    if spec.learn is None:
+        return
+    for section in ("network", "train", "convert"):
+        if getattr(spec, section) is not None:
+            yield (section,), "learn: makes the spiking network itself; remove this section, or learn:"
+    if spec.learn.rule in OWN_INPUT:
+        for section in ("data", "encode"):
+            if getattr(spec, section) is not None:
+                yield (section,), f"learning rule '{spec.learn.rule}' brings its own input pattern; remove this section"
+        if spec.run is None:
+            yield ("run",), "required, but not there ('run: {}' takes all defaults)"
+        elif spec.run.duration is not None:
+            yield ("run", "duration"), "the taught pattern says how long to run; remove it (learn.steps sets it)"
+    if spec.learn.rule in OWN_CODE:
+        if spec.encode is not None:
+            yield ("encode",), f"learning rule '{spec.learn.rule}' makes spikes of the samples itself; remove this section"
+        if spec.run is not None and spec.data is None:
+            yield ("data",), "required with run: which samples the learned network is run on"
+        if spec.run is not None and spec.run.duration is not None:
+            yield ("run", "duration"), "learn.test_window says how long to run; remove it"
+
+
+def _measuring(spec):
+    wanted = spec.measure
+    if spec.run is not None and spec.run.exit is not None and spec.run.every is None:
+        yield ("run", "every"), "required with run.exit: samples end at recording points, for example every 1 ms"
+    if wanted.target is not None and (spec.run is None or spec.run.every is None or spec.data is None):
+        yield ("measure", "target"), "needs recording points and labels: add run.every and a data: section"
+    if wanted.conversion is not None and (spec.convert is None or spec.data is None):
+        yield ("measure", "conversion"), "compares a conversion with its ReLU network: needs convert: and data: sections"
+    if wanted.conversion is not None and spec.run is not None and spec.run.exit is not None:
+        yield ("measure", "conversion"), "reads whole runs, and with run.exit samples end early; remove one of the two"
+    if (wanted.phases is not None or wanted.words) and not wanted.histograms:
+        yield ("measure", "histograms"), "phases and words belong to histograms; set histograms: true"
 
 
 def _ramps(spec):
@@ -103,7 +160,8 @@ def _ramps(spec):
 
 
 def _coding(spec):
-    if spec.run is not None and spec.encode is None and getattr(explicit(spec), "inputs", True):
+    taught = spec.learn is not None and spec.learn.rule in (*OWN_INPUT, *OWN_CODE)
+    if spec.run is not None and spec.encode is None and not taught and getattr(explicit(spec), "inputs", True):
         yield ("encode",), "required to run: how numbers become spikes, for example 'code: ttfs'"
     network = explicit(spec)
     for name, code in encoders(spec).items():

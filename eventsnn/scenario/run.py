@@ -151,6 +151,7 @@ def _write_state(folder, loaded, status, error=None):
 
 
 def _run(folder, loaded, progress):
+    from eventsnn.scenario.learn import write_learned
     from eventsnn.scenario.stages import Job, execute
 
     start = time.perf_counter()
@@ -161,9 +162,13 @@ def _run(folder, loaded, progress):
         started = time.perf_counter()
         results.write_pictures(job, content)
         content["timing"]["stages"]["report"] = time.perf_counter() - started
-    if "train" in job.results:
-        with disk.finished(folder / "weights.h5") as part:
-            part.write_bytes(job.results["train"]["weights"].read_bytes())
+    if "learn" in job.results:
+        write_learned(job)
+    kept = [job.results["train"]["weights"]] if "train" in job.results else []
+    kept += [job.results["statistics"]] if "statistics" in job.results else []
+    for path in [*kept, *(job.results["optimise"]["files"] if "optimise" in job.results else [])]:
+        with disk.finished(folder / path.name) as part:
+            part.write_bytes(path.read_bytes())
     results.write_json(folder / RESULT, content)
     _clear_parts(folder)
     _write_state(folder, loaded, "finished")

@@ -19,19 +19,18 @@ from eventsnn.scenario.schema_base import (
     Time,
     tag_by,
 )
+from eventsnn.scenario.schema_coding import BurstCode, PhaseCode, ToCoding
+from eventsnn.scenario.schema_integer import ToInteger
+from eventsnn.scenario.schema_learn import Learn
+from eventsnn.scenario.schema_measure import Exit, MeasureSpec
 from eventsnn.scenario.schema_network import ExplicitNetwork, ReadoutSpec
-from eventsnn.scenario.schema_source import DataSpec, SourceNetwork, TrainSpec
+from eventsnn.scenario.schema_source import Calibration, DataSpec, SourceNetwork, StatisticsSpec, TrainSpec
+from eventsnn.scenario.schema_t2fsnn import OptimiseSpec, ToT2fsnn, TTFSKernelCode
 
 Network = Annotated[
     Annotated[SourceNetwork, Tag("source network")] | Annotated[ExplicitNetwork, Tag("explicit network")],
     Discriminator(tag_by(lambda v: "explicit network" if v.keys() & {"inputs", "populations"} else "source network")),
 ]
-
-
-class Calibration(Strict):
-    """Samples whose activations set windows or thresholds."""
-
-    data: DataSpec
 
 
 class ToRamps(Strict):
@@ -53,20 +52,7 @@ class ToRamps(Strict):
     calibration: Calibration
 
 
-class ToIF(Strict):
-    """Integrate-and-fire neurons whose rates stand for activations."""
-
-    to: Literal["if"]
-    rule: Literal["layer_max", "percentile", "channel"] = "percentile"
-    percentile: Annotated[float, Field(gt=0, le=100)] = 99.9
-    dt: PositiveTime = 1.0
-    v_init: float = 0.0
-    """Membrane before the first step, in thresholds; 0.5 halves the rounding error of the rate."""
-    dtype: Literal["float32", "float64"] = "float32"
-    calibration: Calibration
-
-
-Convert = Annotated[ToRamps | ToIF, Field(discriminator="to")]
+Convert = Annotated[ToRamps | ToCoding | ToT2fsnn | ToInteger, Field(discriminator="to")]
 
 
 class TTFSCode(Strict):
@@ -88,6 +74,8 @@ class PoissonCode(Strict):
 
     code: Literal["poisson"]
     gain: Annotated[float, Field(gt=0)] = 1.0
+    amplitude: Annotated[float, Field(gt=0)] = 1.0
+    """What a spike carries."""
     clip: bool = False
     """Let values of probability above 1 spike in every step instead of refusing them."""
 
@@ -103,11 +91,25 @@ class PoissonTimesCode(Strict):
     """Of every input neuron, or of each: a number in Hz, or text such as "1.2 kHz"."""
 
 
+class LatencyCode(Strict):
+    """The time at which a leaky membrane reaches its threshold under the value as a current; at most one spike."""
+
+    code: Literal["latency"]
+    tau: PositiveTime = 20.0
+    """Time constant of the membrane."""
+    threshold: Annotated[float, Field(gt=0)] = 0.2
+    """Values up to it never spike."""
+
+
 class ConstantCode(Strict):
-    """The value as a current in every step."""
+    """The value as a current."""
 
     code: Literal["constant"]
     gain: float = 1.0
+    schedule: Literal["every", "first"] | Count = "every"
+    """When it arrives: in every step, in the first one, or every so many steps."""
+    noise: Annotated[float, Field(ge=0, le=2)] = 0.0
+    """Each value times 1 + u, u uniform in [-noise/2, noise/2), drawn once for each sample from scenario seed and sample."""
 
 
 class EventsCode(Strict):
@@ -131,7 +133,9 @@ class RasterCode(Strict):
 
 
 Encoder = Annotated[
-    TTFSCode | PoissonCode | PoissonTimesCode | ConstantCode | EventsCode | RasterCode, Field(discriminator="code")
+    TTFSCode | TTFSKernelCode | PoissonCode | PoissonTimesCode | ConstantCode | LatencyCode | PhaseCode | BurstCode | EventsCode
+    | RasterCode,
+    Field(discriminator="code"),
 ]
 Encode = Annotated[
     Annotated[Encoder, Tag("one encoder")] | Annotated[dict[Name, Encoder], Tag("an encoder for each input")],
@@ -159,9 +163,14 @@ class RunSpec(Strict):
     """Populations and inputs whose spikes are kept; absent: all."""
     slab: Count | None = None
     """Instants that a layer streams at once; absent: the whole sample."""
+    every: PositiveTime | None = None
+    """Time between recording points: readout, spikes and synaptic events so far; gated networks have one, the end."""
+    exit: Exit | None = None
+    """By which rule samples end early, at recording points."""
 
 
-Metric = Literal["accuracy", "source_accuracy", "agreement", "spikes_per_neuron", "synaptic_events", "latency"]
+Metric = Literal["accuracy", "source_accuracy", "agreement", "spikes_per_neuron", "synaptic_events", "latency",
+                 "pattern_loss", "best_pattern_loss"]  # fmt: skip
 
 
 class Published(Strict):
@@ -191,10 +200,14 @@ class Scenario(Strict):
     data: DataSpec | None = None
     network: Network | None = None
     train: TrainSpec | None = None
+    learn: Learn | None = None
+    statistics: StatisticsSpec | None = None
+    optimise: OptimiseSpec | None = None
     convert: Convert | None = None
     encode: Encode | None = None
     run: RunSpec | None = None
     readout: ReadoutSpec | None = None
+    measure: MeasureSpec = MeasureSpec()
     published: dict[Metric, Published] = Field(default_factory=dict)
     report: ReportSpec = ReportSpec()
     smoke: dict[str, Any] = Field(default_factory=dict)

@@ -45,7 +45,7 @@ class RelaySpec(Strict):
     """A pool between a source and its targets."""
 
     source: Name
-    kind: Literal["average_pool", "gated_max_pool", "earliest_pool"]
+    kind: Literal["average_pool", "gated_max_pool", "step_max_pool", "earliest_pool"]
     size: Count = 2
     """Height and width of a cell."""
 
@@ -63,7 +63,7 @@ class DriveSpec(Strict):
 class ReadoutSpec(Strict):
     """How a decision is read from a population."""
 
-    kind: Literal["membrane", "count", "first_spike"]
+    kind: Literal["membrane", "count", "first_spike", "vote"]
     population: Name | None = None
     """Which population; absent: the last one of the converted network."""
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from eventsnn.raster import SpikeRaster
+from eventsnn.scenario import over_time
 from eventsnn.scenario.slices import count_slices, open_writer, population_rows, read_slice, write_slice
 from eventsnn.scenario.stream import run_streamed, streams
 
@@ -27,6 +28,12 @@ class Outcome:
         Name -> {"neurons", "spikes", "updates", "early"}; `early`: spikes at the opening of a window.
     inputs : dict
         Name of an input -> number of spikes.
+    points : list of float
+        Recording points, ms.
+    over_time : dict of ndarray
+        What they hold, and early exits: see `over_time.EACH` and `over_time.SUMS`.
+    whole : dict
+        Spikes, synaptic events and seconds of the same samples without early exit, where they were run too.
     engine, engine_reason : str
     seconds, compile_seconds : float
     raster_sha256 : str
@@ -39,6 +46,9 @@ class Outcome:
     counters: dict = field(default_factory=dict)
     populations: dict = field(default_factory=dict)
     inputs: dict = field(default_factory=dict)
+    points: list = field(default_factory=list)
+    over_time: dict = field(default_factory=dict)
+    whole: dict = field(default_factory=dict)
     engine: str = ""
     engine_reason: str = ""
     seconds: float = 0.0
@@ -64,10 +74,12 @@ def simulate(job):
     target = job.folder / "raster.h5"
     if not _finished(target, job, folder, len(parts)):
         folder.mkdir(parents=True, exist_ok=True)
+        every = over_time.points_every(job.loaded, job.results["network"])
         if streams(job.results["network"], maker):
             run_streamed(job, maker, folder, target)
         else:
-            _run_slices(job, maker, folder, parts, target)
+            points = {"record_every": every, "exit_rule": over_time.exit_rule(job, maker, folder, every)}
+            _run_slices(job, maker, folder, parts, target, points)
     return _gather(folder, len(parts), target)
 
 
@@ -80,30 +92,35 @@ def _finished(target, job, folder, count):
     return read_meta(target).get("run_sha256") == job.digests["run"]
 
 
-def _run_slices(job, maker, folder, parts, target):
+def _run_slices(job, maker, folder, parts, target, points):
     with open_writer(job, folder, target) as writer:
         engine = job.spec.run.engine
         if writer.n_slices:
             engine = read_slice(folder, 0)[1]["engine"]
         for index, (start, stop) in enumerate(parts):
             if index >= writer.n_slices:
-                engine = _run_slice(job, maker, folder, index, start, stop, engine, writer)
+                engine = _run_slice(job, maker, folder, index, start, stop, engine, writer, points)
             job.progress("run", stop, maker.n_samples)
         writer.meta["engine"] = engine
 
 
-def _run_slice(job, maker, folder, index, start, stop, engine, writer):
+def _run_slice(job, maker, folder, index, start, stop, engine, writer, points):
     """Run one batch; its numbers are on the disk before its spikes are, so that spikes never lack numbers."""
     from eventsnn import run
 
     network, spec = job.results["network"], job.spec.run
     given = maker.batch(start, stop)
+    how = {"duration": maker.duration, "schedule": spec.schedule, "threads": spec.threads, "slab": spec.slab,
+           "seed": job.spec.seed, "sample_ids": maker.ids(start, stop)}  # fmt: skip
     result = run(
-        network, given, duration=maker.duration, engine=engine, schedule=spec.schedule,
-        threads=spec.threads, seed=job.spec.seed, record=spec.record, slab=spec.slab,
+        network, given, **how, engine=engine, record=spec.record, **points,
         progress=lambda done, total: job.progress("run", start + done, maker.n_samples),
     )  # fmt: skip
-    arrays = {"prediction": result.prediction, "latency": result.latency, "readout": result.readout}
+    whole = None
+    if spec.exit is not None and spec.exit.compare:
+        whole = run(network, given, **how, engine=result.engine, record=[], record_every=points["record_every"])
+    seen, told = over_time.slice_arrays(network, result, whole)
+    arrays = seen | {"prediction": result.prediction, "latency": result.latency, "readout": result.readout}
     arrays["source"] = _source_prediction(job, start, stop)
     reason = result.engine_reason
     if index and spec.engine == "auto":
@@ -111,9 +128,10 @@ def _run_slice(job, maker, folder, index, start, stop, engine, writer):
     numbers = {
         "counters": {k: int(v) for k, v in result.counters.items()},
         "populations": population_rows(network, result),
-        "inputs": {name: len(raster) for name, raster in _spikes(given, result) if isinstance(raster, SpikeRaster)},
+        "inputs": {name: len(result.rasters.get(name, raster)) for name, raster in _spikes(given, result)
+                   if isinstance(raster, SpikeRaster)},  # an early exit leaves later spikes out
         "engine": result.engine, "engine_reason": reason,
-        "seconds": result.seconds, "compile_seconds": result.compile_seconds,
+        "seconds": result.seconds, "compile_seconds": result.compile_seconds, **told,
     }  # fmt: skip
     write_slice(folder, index, arrays, numbers)
     writer.append(result.rasters)
@@ -141,7 +159,12 @@ def _gather(folder, count, target):
     for name in ARRAYS:
         if all(name in arrays for arrays, _ in slices):
             setattr(outcome, name, np.concatenate([arrays[name] for arrays, _ in slices]))
+    for name, put in [*((n, np.concatenate) for n in over_time.EACH), *((n, sum) for n in over_time.SUMS)]:
+        if name in slices[0][0]:
+            outcome.over_time[name] = put([arrays[name] for arrays, _ in slices])
+    outcome.points = slices[0][1].get("points", [])
     for _, numbers in slices:
+        _add(outcome.whole, numbers.get("whole", {}))
         _add(outcome.counters, numbers["counters"])
         _add(outcome.inputs, numbers["inputs"])
         for name, row in numbers["populations"].items():

@@ -42,7 +42,8 @@ def open_writer(job, folder, target, whole=None):
 def _windows(network):
     """Opening and closing of the window of each input and gated population, ms."""
     found = {p.name: p.parameters for p in network.populations if "window" in p.parameters}
-    windows = {name: [float(v["t_open"]), float(v["t_open"] + v["window"])] for name, v in found.items()}
+    unit = network.dt_ms or 1.0  # on the grid windows are given in steps
+    windows = {name: [float(v["t_open"] * unit), float((v["t_open"] + v["window"]) * unit)] for name, v in found.items()}
     first = min((opens for opens, _ in windows.values()), default=None)
     return {node.name: [0.0, first] for node in network.inputs if windows} | windows
 
@@ -63,9 +64,9 @@ def population_rows(network, result):
     table = {}
     for population in network.populations:
         row = {k: int(v) for k, v in result.per_population[population.name].items()}
-        row["neurons"], row["fires"] = population.size, bool(population.model.fires)
+        row["neurons"], row["fires"] = population.size, bool(population.model.fires and not population.model.graded)
         opens, raster = population.parameters.get("t_open"), result.rasters.get(population.name)
-        if opens is not None and raster is not None:
+        if opens is not None and raster is not None and getattr(population.model, "carries_time", False):
             row["early"] = int(np.count_nonzero(raster.times <= opens))
         table[population.name] = row
     return table

@@ -12,12 +12,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import eventsnn
-from eventsnn.scenario import convert, measure, simulate
+from eventsnn.scenario import convert, kernels, learn, measure, simulate
 from eventsnn.scenario.build import build
 from eventsnn.scenario.encode import InputMaker
 from eventsnn.scenario.provenance import file_sha256
-from eventsnn.scenario.rules import encoders, explicit, has_source
+from eventsnn.scenario.rules import data_specs, encoders, explicit, has_source
 from eventsnn.scenario.samples import load_samples
+from eventsnn.scenario.scaling import write_statistics
 
 
 @dataclass
@@ -70,6 +71,16 @@ class Job:
     def relu_graph(self):
         """The ReLU network, trained or read, or None."""
         return self.results["train"]["graph"] if "train" in self.results else self.results.get("source")
+
+    @property
+    def learned_inputs(self):
+        """What a learned network was taught with, by input; {} where samples are encoded."""
+        return self.results["learn"].inputs if "learn" in self.results else {}
+
+    @property
+    def input_code(self):
+        """What the conversion says about the code of its input: arguments of the encoder; {} where it says nothing."""
+        return self.results["convert"]["report"].get("input", {}) if "convert" in self.results else {}
 
     def ticker(self, stage):
         """A callable (done, total) that reports the progress of one stage."""
@@ -137,7 +148,8 @@ def _data_identity(job):
 
 
 def _train_identity(job):
-    return [_dump(job.spec.train), job.spec.seed, job.load(job.spec.train.data).sha256]
+    spec = _dump(job.spec.train)
+    return [spec, job.spec.seed, [job.hash_file(text) for text in named_files(spec)], job.load(job.spec.train.data).sha256]
 
 
 def _train(job):
@@ -148,14 +160,59 @@ def _train(job):
     return {"graph": graph, "curve": curve, "weights": folder / "weights.h5"}
 
 
+def _learn_identity(job):
+    spec = _dump(job.spec.learn)
+    files = [*named_files(spec), *([spec["weights"]] if spec.get("weights") else [])]
+    samples = [job.load(data).sha256 for path, data in data_specs(job.spec) if path[0] == "learn"]
+    return [spec, [job.hash_file(text) for text in files], samples, job.spec.seed]
+
+
+def _statistics_identity(job):
+    return [_dump(job.spec.statistics), job.load(job.spec.statistics.data).sha256]
+
+
+def _statistics(job):
+    spec, folder = job.spec.statistics, job.own_folder("statistics")
+    return write_statistics(spec, job.relu_graph, job.load(spec.data), folder)
+
+
+def _optimise_identity(job):
+    spec, given = _dump(job.spec.optimise), _dump(job.spec.convert)
+    files = [job.hash_file(text) for text in named_files(given)]
+    samples = job.load(job.spec.optimise.data), job.load(job.spec.convert.calibration.data)
+    return [spec, given, _analog(job), files, [s.sha256 for s in samples]]
+
+
+def _optimise(job):
+    spec = job.spec.optimise
+    calibration, samples = job.load(job.spec.convert.calibration.data), job.load(spec.data)
+    return kernels.optimise(job.loaded, job.relu_graph, calibration, samples, job.own_folder("optimise"), _analog(job),
+                            job.ticker("optimise"))  # fmt: skip
+
+
+def _analog(job):
+    return any(getattr(code, "analog", False) for code in encoders(job.spec).values())
+
+
 def _convert_identity(job):
     codes = [_dump(code) for code in encoders(job.spec).values()]
-    return [_dump(job.spec.convert), codes, job.load(job.spec.convert.calibration.data).sha256]
+    spec = _dump(job.spec.convert)
+    files = [job.hash_file(text) for text in named_files(spec)]
+    samples = _calibration(job)
+    steps = job.spec.run.duration if samples is None else None  # for which widths are proven
+    return [spec, codes, _dump(job.spec.readout), files, steps if samples is None else samples.sha256]
+
+
+def _calibration(job):
+    """Samples that a conversion is calibrated on, or None where it needs none."""
+    spec = getattr(job.spec.convert, "calibration", None)
+    return None if spec is None else job.load(spec.data)
 
 
 def _convert(job):
-    calibration = job.load(job.spec.convert.calibration.data)
-    network, report = convert.convert(job.loaded, job.relu_graph, calibration, job.own_folder("convert"))
+    calibration = _calibration(job)
+    found = job.results["optimise"]["kernels"] if "optimise" in job.results else None
+    network, report = convert.convert(job.loaded, job.relu_graph, calibration, job.own_folder("convert"), found)
     return {"network": network, "report": report}
 
 
@@ -166,7 +223,10 @@ def _network_identity(job):
 
 
 def _network(job):
-    network = build(job.loaded) if explicit(job.spec) is not None else job.results["convert"]["network"]
+    if "learn" in job.results:
+        network = job.results["learn"].network
+    else:
+        network = build(job.loaded) if explicit(job.spec) is not None else job.results["convert"]["network"]
     wanted = job.spec.readout
     if wanted is None:
         return network
@@ -203,6 +263,11 @@ def _encode_identity(job):
     return [codes, [job.hash_file(text) for text in named_files(codes)], job.spec.seed, job.spec.run.duration]
 
 
+def _run_identity(job):
+    calibration = getattr(job.spec.run.exit, "calibration", None)
+    return [_dump(job.spec.run, exclude={"threads"}), None if calibration is None else job.load(calibration.data).sha256]
+
+
 def _runs(spec):
     return spec.run is not None
 
@@ -212,11 +277,13 @@ STAGES = (
     Stage("source", (), has_source, lambda j: j.hash_file(j.spec.network.source.file),
           lambda j: convert.source_graph(j.loaded)),
     Stage("train", ("source",), lambda s: s.train is not None, _train_identity, _train),
-    Stage("convert", ("source", "train"), lambda s: s.convert is not None, _convert_identity, _convert),
-    Stage("network", ("convert",), _runs, _network_identity, _network),
+    Stage("learn", ("data", "source"), lambda s: s.learn is not None, _learn_identity, learn.learn),
+    Stage("statistics", ("source", "train"), lambda s: s.statistics is not None, _statistics_identity, _statistics),
+    Stage("optimise", ("source", "train"), lambda s: s.optimise is not None, _optimise_identity, _optimise),
+    Stage("convert", ("source", "train", "optimise"), lambda s: s.convert is not None, _convert_identity, _convert),
+    Stage("network", ("convert", "learn"), _runs, _network_identity, _network),
     Stage("encode", ("data", "network"), _runs, _encode_identity,
-          lambda j: InputMaker(j.loaded, j.results["network"], j.results.get("data"))),
-    Stage("run", ("network", "encode", "source", "train"), _runs, lambda j: _dump(j.spec.run, exclude={"threads"}),
-          simulate.simulate),
-    Stage("measure", ("run", "data", "train"), lambda s: True, lambda j: None, measure.measure),
+          lambda j: InputMaker(j.loaded, j.results["network"], j.results.get("data"), j.learned_inputs, j.input_code)),
+    Stage("run", ("network", "encode", "source", "train"), _runs, _run_identity, simulate.simulate),
+    Stage("measure", ("run", "data", "train", "learn"), lambda s: True, lambda j: _dump(j.spec.measure), measure.measure),
 )  # fmt: skip

@@ -18,7 +18,7 @@ from eventsnn.scenario.sweep_plan import Planned, plan
 __all__ = ["INDEX", "Planned", "folder_of", "plan", "row_of", "run_one", "sweep"]
 
 INDEX = "index.csv"
-FIGURES = ("accuracy", "agreement", "spikes_per_neuron", "synaptic_events")
+FIGURES = ("accuracy", "agreement", "spikes_per_neuron", "synaptic_events", "pattern_loss", "best_pattern_loss")
 
 
 def folder_of(planned, out=None):
@@ -144,7 +144,7 @@ def row_of(folder, one):
     -------
     dict
     """
-    from eventsnn.report import headline
+    from eventsnn.report.page import headline
 
     own = Path(folder) / one.run
     result, state = read_json(own / RESULT), read_json(own / STATE)

@@ -28,7 +28,7 @@ class PlainNeuron:
         done = {}
         self.step_, self.wake_ = clone(model.step, constants, done), clone(model.wake, constants, done)
         self.idle = constants.get("IDLE", model.IDLE)
-        names = model.maps if model.maps is not None else tuple(p.name for p in model.parameters if p.per_neuron)
+        names = model.map_names(values)
         limits = np.iinfo(dtype) if np.issubdtype(dtype, np.integer) else None
 
         def cast(value):
@@ -36,6 +36,7 @@ class PlainNeuron:
 
         self.maps = np.array([[cast(np.ravel(values[name])[0])] for name in names], dtype).reshape(len(names), 1)
         numbers = {k: cast(v) for k, v in values.items() if isinstance(v, int | float) and not isinstance(v, bool)}
+        numbers |= {name: values[name].astype(dtype) for name in model.arrays}
         self.p = types.SimpleNamespace(**numbers)
         start = [values.get(f"{name}_init", default) for name, default in model.variables]
         self.state = np.array(start, dtype).reshape(-1, 1)

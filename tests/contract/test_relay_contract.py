@@ -9,7 +9,7 @@ from eventsnn import Network, run
 from eventsnn.errors import NetworkError
 from eventsnn.network import Input, Population, Projection, Relay
 from eventsnn.projections import Dense
-from eventsnn.relays import AveragePool, EarliestPool, GatedMaxPool
+from eventsnn.relays import AveragePool, EarliestPool, GatedMaxPool, StepMaxPool
 from tests import strategies as draws
 from tests.properties.settings import examples
 from tests.reference import grid
@@ -40,7 +40,7 @@ def test_pools_equal_their_twin(data, shape):
 @examples(20)
 @given(st.data(), st.sampled_from(SHAPES))
 def test_what_passes_was_there(data, shape):
-    """Every spike of a max pool is a spike of its window in the same instant; an earliest pool passes one at most."""
+    """Every spike of a max pool is one of its window's in the same instant; an earliest pool passes one at most."""
     kind = data.draw(draws.pools(shape).filter(lambda k: not isinstance(k, AveragePool)))
     raster = data.draw(draws.rasters(shape, 2, 8))
     dense, passed = raster.to_dense(), run(network_of(kind, shape), {"in": raster}).rasters["pool"].to_dense()
@@ -54,7 +54,7 @@ def test_what_passes_was_there(data, shape):
 
 def test_a_pool_of_one_position_is_a_wire():
     raster = draws.SpikeRaster.from_dense(np.random.default_rng(0).integers(0, 3, (2, 6, 18)) * 1.0, shape=(3, 3, 2))
-    for kind in (AveragePool(1), GatedMaxPool(1)):
+    for kind in (AveragePool(1), GatedMaxPool(1), StepMaxPool(1)):
         assert run(network_of(kind, (3, 3, 2)), {"in": raster}).rasters["pool"] == raster
 
 

@@ -8,13 +8,14 @@ import pytest
 from eventsnn.ann.architectures import conv_net, mlp
 from eventsnn.ann.graph import LayerGraph
 from eventsnn.ann.layers import AveragePool2d, Conv2d, Dense, Flatten, MaxPool2d, ReLU
-from eventsnn.conversion.rate import to_if
+from eventsnn.conversion.coding import to_coding
 from eventsnn.conversion.ttfs import to_ramps
 from eventsnn.encoders import constant, ttfs
 from eventsnn.engines.run import run
 from eventsnn.errors import ModelError
 
 RNG = np.random.default_rng(4)
+RATE = {"input_code": "constant", "hidden_code": "rate"}
 
 
 @pytest.fixture(autouse=True)
@@ -102,7 +103,7 @@ def test_maximum_of_means_is_refused_for_ramps_only():
     ])  # fmt: skip
     with pytest.raises(ModelError, match=r"'m'.*'a'"):
         to_ramps(graph, np.ones((1, 8, 8, 1)))
-    to_if(graph, np.ones((1, 8, 8, 1)))
+    to_coding(graph, np.ones((1, 8, 8, 1)), **RATE)
 
 
 @pytest.mark.parametrize("rule", ["layer_max", "percentile", "channel"])
@@ -110,7 +111,7 @@ def test_maximum_of_means_is_refused_for_ramps_only():
 def test_rates_approach_the_relu_network(name, rule):
     graph = noisy(NETS[name]())
     x = RNG.random((6, *graph.input_shape))
-    network, report = to_if(graph, x, rule=rule, percentile=100, v_init=0.5, dtype="float64")
+    network, report = to_coding(graph, x, **RATE, rule=rule, percentile=100, neurons={"v_init": 0.5}, dtype="float64")
     json.dumps(report)
     logits = graph.forward(x)
     errors = []
@@ -124,7 +125,7 @@ def test_scaled_network_computes_scaled_activations():
     graph = noisy(conv_net((6, 6, 1), [3, "P"], [5], 3))
     x = RNG.random((6, 6, 6, 1))
     for rule in ("layer_max", "channel"):
-        network, report = to_if(graph, x, rule=rule, dtype="float64")
+        network, report = to_coding(graph, x, **RATE, rule=rule, dtype="float64")
         scales = {row["layer"]: np.asarray(row["scale"]) for row in report["layers"]}
         arrays = {}
         for population, projection in zip(network.populations, network.projections):
@@ -136,9 +137,3 @@ def test_scaled_network_computes_scaled_activations():
         assert np.allclose(new["relu2"], own["relu2"] / scales["dense1"], atol=1e-12)
         assert np.allclose(new["output"], own["output"], atol=1e-12)
         assert max(new["relu1"].max(), new["relu2"].max()) <= 1 + 1e-12
-
-
-def test_rate_options():
-    for options in ({"v_init": 1.0}, {"dtype": "float16"}, {"rule": "max"}):
-        with pytest.raises(ModelError):
-            to_if(mlp(3, [4], 2), np.ones((2, 3)), **options)

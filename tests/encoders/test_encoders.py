@@ -9,17 +9,19 @@ from eventsnn.errors import DataError
 from eventsnn.random import key, uniform
 
 RNG = np.random.default_rng(5)
+TOLERANCE = {"poisson": 0.3, "phase": 2**-8, "burst": 0.125, "ttfs_kernel": 0.05, "latency": 0.2}
 BAD = [np.array([[0.5, np.nan]]), np.array([[np.inf, 0.5]]), np.array([["a", "b"]]), np.array(0.5), np.array([0.5])]
 
 
 def encode(name, x):
     """Encode with the options a code needs."""
-    return ENCODERS[name].encode(x, **({"steps": 50, "seed": 3} if name == "poisson" else {}))
+    options = {"poisson": {"steps": 50, "seed": 3}, "phase": {"steps": 50}, "burst": {"steps": 50}}
+    return ENCODERS[name].encode(x, **options.get(name, {}))
 
 
 def test_registry():
-    assert sorted(ENCODERS) == ["constant", "poisson", "ttfs"]
-    assert ENCODERS["ttfs"] is ttfs and "phase" not in ENCODERS
+    assert sorted(ENCODERS) == ["burst", "constant", "latency", "phase", "poisson", "ttfs", "ttfs_kernel"]
+    assert ENCODERS["ttfs"] is ttfs and "real" not in ENCODERS
     with pytest.raises(DataError, match="did you mean 'ttfs'"):
         ENCODERS["ttf"]
 
@@ -32,7 +34,7 @@ def test_contract(name):
     assert out.n_samples == 3 and out.size == 40 and out.shape == (4, 5, 2)
     back = ENCODERS[name].decode(out)
     assert back.shape == (3, 40) and back.dtype == np.float64
-    assert np.abs(back - x.reshape(3, -1)).max() < {"poisson": 0.3}.get(name, 1e-6)
+    assert np.abs(back - x.reshape(3, -1)).max() < TOLERANCE.get(name, 1e-6)
     assert (back[0, :10] == 0).all()
     part = encode(name, x[1:2]) if name != "poisson" else poisson.encode(x[1:2], steps=50, seed=3, sample_ids=[1])
     if name == "constant":
@@ -135,3 +137,17 @@ def test_constant_and_drive():
     assert Drive([[1.0]], [True, False]).schedule.tolist() == [True, False]
     with pytest.raises(DataError, match="gain"):
         constant.encode([[1.0]], gain=0)
+
+
+def test_latency_is_the_time_to_threshold_under_a_constant_current():
+    x = RNG.uniform(0, 2, (3, 20))
+    raster = ENCODERS["latency"].encode(x, tau=12.0, threshold=0.3)
+    fired = x > 0.3
+    assert np.array_equal(np.isfinite(raster.first_times()), fired)
+    assert np.allclose((x * (1 - np.exp(-raster.first_times() / 12.0)))[fired], 0.3)
+    assert np.allclose(ENCODERS["latency"].decode(raster, tau=12.0, threshold=0.3), np.where(fired, x, 0))
+    grid = ENCODERS["latency"].encode(x, tau=12.0, threshold=0.3, dt_ms=0.5, duration=10.0)
+    wanted = np.floor(raster.first_times() / 0.5)
+    assert grid.duration == 20 and np.array_equal(grid.first_times(), np.where(wanted < 20, 0.5 * wanted, np.inf))
+    with pytest.raises(DataError, match="tau"):
+        ENCODERS["latency"].encode(x, tau=0)

@@ -5,7 +5,7 @@ import pytest
 
 from eventsnn import run
 from eventsnn.ann.files import load_graph
-from eventsnn.conversion.rate import to_if
+from eventsnn.conversion.coding import to_coding
 from eventsnn.conversion.ttfs import to_ramps
 from eventsnn.encoders import constant, ttfs
 from eventsnn.files.datasets import load
@@ -32,7 +32,7 @@ def test_ramps(digits):
 
 def test_integrate_and_fire(digits):
     graph, x, labels = digits
-    network, _ = to_if(graph, x, calibration="digits", v_init=0.5)
+    network, _ = to_coding(graph, x, input_code="constant", hidden_code="rate", neurons={"v_init": 0.5}, calibration="digits")
     drive = constant.encode(x)
     event, stepped = (run(network, {"input": drive}, duration=50, engine=e) for e in ("event", "stepped"))
     assert event.rasters["hidden1"] == stepped.rasters["hidden1"]

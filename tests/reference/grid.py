@@ -268,7 +268,8 @@ class Pool:
         for source, amplitude in spikes:
             self.counters[source] += amplitude
         seen_before, self.seen = self.seen, self.seen | set(now)
-        choose = {"AveragePool": self.average, "GatedMaxPool": self.gated, "EarliestPool": self.earliest}[self.name]
+        choose = {"AveragePool": self.average, "GatedMaxPool": self.gated, "EarliestPool": self.earliest,
+                  "StepMaxPool": self.largest}[self.name]
         passed = []
         for out, sources in enumerate(self.windows):
             active = [s for s in sources if s in now]
@@ -286,6 +287,9 @@ class Pool:
     def gated(self, out, sources, active, now, seen_before):
         best = max(sources, key=lambda s: self.counters[s])  # max keeps the first among equals
         return now.get(best)
+
+    def largest(self, out, sources, active, now, seen_before):
+        return max(now.get(s, 0.0) for s in sources)
 
     def earliest(self, out, sources, active, now, seen_before):
         signs = self.kind.signs

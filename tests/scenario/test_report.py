@@ -5,8 +5,9 @@ import re
 import numpy as np
 import pytest
 
-from eventsnn import plot, report
+from eventsnn.plot import runs as plot
 from eventsnn.raster import SpikeRaster
+from eventsnn.report import page as report
 from eventsnn.scenario.load import load
 from eventsnn.scenario.run import run_scenario
 from tests.scenario.helpers import ROOT

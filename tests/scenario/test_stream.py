@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from eventsnn import run
+from eventsnn.analysis.trains import of_raster
 from eventsnn.engines import continuous
 from eventsnn.files.raster_h5 import RasterWriter, read_rasters, write_rasters
 from eventsnn.files.raster_h5_blocks import read_blocks, read_heads, read_meta
@@ -12,7 +13,6 @@ from eventsnn.scenario import stream
 from eventsnn.scenario.dry_run import dry_run
 from eventsnn.scenario.load import load
 from eventsnn.scenario.run import run_scenario
-from eventsnn.statistics import of_raster
 from tests.scenario.helpers import ROOT, make_tiny, resolved
 from tests.scenario.test_continuous import TEXT
 
@@ -53,7 +53,7 @@ def test_statistics_come_from_the_file(finished):
 
 
 def test_the_picture_shows_some_neurons_and_the_rate(finished, tmp_path):
-    from eventsnn.plot_activity import draw_activity, read_shown
+    from eventsnn.plot.activity import draw_activity, read_shown
 
     shown = read_shown(finished.folder / "raster.h5", ["a", "b"])
     kept = read_rasters(finished.folder / "raster.h5")[0]

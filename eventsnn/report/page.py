@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from eventsnn.plot import PALETTE
-from eventsnn.report_trains import spike_trains
+from eventsnn.plot.runs import PALETTE
+from eventsnn.report.curves import sections
+from eventsnn.report.learning import learning
+from eventsnn.report.trains import spike_trains
 
 STYLE = """
 :root{--ink:#22282f;--soft:#5c6773;--line:#e3e7ec;--tint:#f6f8fa;--good:#2a9d8f;--bad:#c1292e;--blue:#33658a}
@@ -40,6 +42,10 @@ HEADLINES = (
     ("accuracy", "accuracy", "percent"),
     ("agreement", "same class as the ReLU network", "percent"),
     ("source_accuracy", "accuracy of the ReLU network", "percent"),
+    ("folded_accuracy", "the same, batch norm folded", "percent"),
+    ("active_share", "active ReLU outputs", "percent"),
+    ("pattern_loss", "loss of the last presentation", "count"),
+    ("best_pattern_loss", "lowest loss", "count"),
     ("spikes_per_neuron", "spikes per neuron and sample", "number"),
     ("synaptic_events_per_sample", "synaptic events per sample", "count"),
     ("latency", "mean latency", "ms"),
@@ -47,7 +53,7 @@ HEADLINES = (
 )
 
 
-def write(content, view, picture, gallery=20):
+def write(content, view, picture, gallery=20, pictures=None):
     """Write the report of a run.
 
     Parameters
@@ -60,6 +66,8 @@ def write(content, view, picture, gallery=20):
         raster.png, put into the page.
     gallery : int
         Most samples in the gallery.
+    pictures : dict of str to bytes, optional
+        Further PNGs by kind, see `report_curves.sections`.
 
     Returns
     -------
@@ -73,9 +81,11 @@ def write(content, view, picture, gallery=20):
         _headlines(metrics),
         "".join(f"<div class=warn>{_text(line)}</div>" for line in content["warnings"]),
         _published(content),
+        learning(metrics, pictures or {}, shown, _inline),
         f"<h2>Spikes</h2><img class=wide alt='spikes of a few samples' src='{_inline(Path(picture).read_bytes())}'>",
         _populations(metrics),
         spike_trains(metrics, shown),
+        sections(metrics, pictures or {}, shown, _inline),
         _gallery(view, gallery),
         _confusion(view),
         _reproduce(content),

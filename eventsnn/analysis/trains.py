@@ -15,6 +15,8 @@ sample is left out:
 
 import numpy as np
 
+from eventsnn.analysis.intervals import Gaps
+
 BIN_MS, LEAST, SUBSET = 5.0, 5, 100
 
 
@@ -61,7 +63,7 @@ class TrainStatistics:
         self.size, self.duration, self.n_samples = size, float(duration_ms), n_samples
         self.bin_ms, self.least = float(bin_ms), least
         self.n_bins = int(np.floor(self.duration / self.bin_ms * (1 + 1e-12)))
-        self.counts, self.sample = np.zeros(size, np.int64), 0
+        self.counts, self.sample, self.finder = np.zeros(size, np.int64), 0, Gaps(size)
         self.gaps, self.gap_sum, self.cv_sum, self.cv_count = 0, 0.0, 0.0, 0
         self.shown = chosen(size, subset)
         self.row = np.full(size, -1, np.int64)
@@ -72,7 +74,8 @@ class TrainStatistics:
 
     def _begin(self):
         """Forget what belongs to one sample."""
-        self.last, self.n = np.full(self.size, np.nan), np.zeros(self.size, np.int64)
+        self.finder.begin()
+        self.n = np.zeros(self.size, np.int64)
         self.mean, self.spread = np.zeros(self.size), np.zeros(self.size)
         self.waiting = np.empty(0), np.empty(0, np.int64)
 
@@ -97,17 +100,7 @@ class TrainStatistics:
             self._bins(int(times[-1] // self.bin_ms))
 
     def _intervals(self, times, ids):
-        order = np.argsort(ids, kind="stable")
-        times, ids = times[order], ids[order]
-        before = np.empty_like(times)
-        before[1:] = times[:-1]
-        first = np.ones(ids.size, bool)
-        first[1:] = ids[1:] != ids[:-1]
-        before[first] = self.last[ids[first]]
-        ends = np.append(first[1:], True) if ids.size else first
-        self.last[ids[ends]] = times[ends]
-        known = ~np.isnan(before)
-        gaps, owner = (times - before)[known], ids[known]
+        gaps, owner = self.finder.take(times, ids)
         self.gaps, self.gap_sum = self.gaps + gaps.size, self.gap_sum + float(gaps.sum())
         n = np.bincount(owner, minlength=self.size)
         mean = np.bincount(owner, gaps, self.size) / np.maximum(n, 1)

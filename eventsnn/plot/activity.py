@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from eventsnn.plot import FAINT, INK, PALETTE, PAPER, plain
-from eventsnn.statistics import chosen
+from eventsnn.analysis.trains import chosen
+from eventsnn.plot.runs import FAINT, INK, PALETTE, PAPER, plain
 
 MOST_NEURONS = 60  # shown of each population
 MOST_MS = 2000.0  # a longer run shows its end

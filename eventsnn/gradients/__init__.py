@@ -1,0 +1,1 @@
+"""Losses of spike trains and their gradients."""

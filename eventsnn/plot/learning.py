@@ -1,0 +1,59 @@
+"""Pictures of what was learned: target and output side by side, and the loss over presentations."""
+
+import numpy as np
+
+from eventsnn.plot.runs import FAINT, INK, PALETTE, PAPER, plain
+
+
+def draw_patterns(what, path, title=""):
+    """Draw target and output rasters side by side, and the loss with its silent and its best reachable level.
+
+    Parameters
+    ----------
+    what : dict
+        target, output (arrays (steps, neurons)), loss (one number per presentation), found (the figures of the training).
+    path : str or Path
+        PNG to write.
+    title : str
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12.5, 4.4), facecolor=PAPER, layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(1, 3, width_ratios=[1, 1, 1.35])
+    for axes, name in zip(panels, ("target", "output")):
+        plain(axes)
+        t, neuron = np.nonzero(what[name])
+        steps, size = what[name].shape
+        axes.plot(neuron, t, linestyle="", marker="s", markersize=max(1.1, 250 / max(steps, size)), markeredgewidth=0,
+                  color=INK if name == "target" else PALETTE[0])  # fmt: skip
+        axes.set(xlim=(-1, size), ylim=(steps, -1), aspect=size / steps)
+        axes.set_title(f"{name}: {t.size:,} spikes", fontsize=10, color=INK, loc="left")
+        axes.set_xlabel("neuron", color=INK, fontsize=9)
+    panels[0].set_ylabel("step", color=INK, fontsize=9)
+    _draw_loss(panels[2], what["loss"], what["found"])
+    if title:
+        figure.suptitle(title, color=INK, fontsize=13, x=0.01, ha="left")
+    figure.savefig(path, dpi=110, format="png", metadata={"Software": "eventsnn"})
+    return figure
+
+
+def _draw_loss(axes, losses, found):
+    plain(axes)
+    axes.plot(np.arange(1, losses.size + 1), losses, color=PALETTE[0], lw=1.2, label="loss L")
+    published = found["published_run"]
+    if published is not None:
+        k, value = zip(*((int(k), v) for k, v in published["loss_at"].items() if int(k) <= losses.size))
+        axes.plot(k, value, color=PALETTE[1], lw=0, marker="o", ms=4, label=f"published run {published['bits']}, another drawing")
+    for level, label in (("silent", "silent output"), ("reachable", "best reachable")):
+        axes.axhline(found[level], color=INK if level == "silent" else PALETTE[2], lw=0.9, ls=(0, (4, 3)), label=label)
+    axes.set_xscale("log")
+    axes.set_ylim(0, None)
+    axes.grid(axis="y", color=FAINT, lw=0.5)
+    axes.set_xlabel("presentation", color=INK, fontsize=9)
+    axes.legend(fontsize=8, frameon=False, loc="lower left", bbox_to_anchor=(0, 0.08))

@@ -1,0 +1,127 @@
+"""Noise on spikes, as relays: deletion and jitter, drawn from counter-based random numbers, equal in every engine.
+
+A number belongs to (seed of the run, name of the relay, sample, step of the spike, neuron).
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from eventsnn.errors import NetworkError
+from eventsnn.random import uniform_at
+
+
+@dataclass(frozen=True, eq=False)
+class _Noise:
+    def output_shape(self, source_shape):
+        """Return the shape of what leaves: that of the source."""
+        return source_shape
+
+    def check(self, source_shape):
+        """Return a sentence saying what does not fit, or None."""
+        return None
+
+    def _check_step(self):
+        if self.dt_ms is not None and not (math.isfinite(self.dt_ms) and self.dt_ms > 0):
+            raise NetworkError(f"{type(self).__name__} dt_ms must be > 0 ms, got {self.dt_ms!r}")
+
+
+@dataclass(frozen=True, eq=False)
+class Deletion(_Noise):
+    """Each spike is lost with a fixed probability.
+
+    Parameters
+    ----------
+    probability : float
+        In [0, 1).
+    dt_ms : float, optional
+        Length of a step, ms; required on the continuous clock, where the step of a spike is its time divided by this.
+    """
+
+    probability: float
+    dt_ms: float | None = None
+    kind = "deletion"
+
+    def __post_init__(self):
+        if not 0 <= self.probability < 1:
+            raise NetworkError(f"Deletion probability must be in [0, 1), got {self.probability!r}")
+        self._check_step()
+
+    def describe(self):
+        """Return it as plain data, for reports."""
+        return {"kind": "deletion", "probability": float(self.probability)}
+
+    def within(self, tau, window, dt_ms):
+        """Return the same noise for a layer of a TTFS network on the given clock."""
+        return replace(self, dt_ms=dt_ms)
+
+
+@dataclass(frozen=True, eq=False)
+class Jitter(_Noise):
+    """Each spike is moved by a number of steps: a normal deviate, truncated to an integer.
+
+    Parameters
+    ----------
+    std : float
+        Standard deviation, steps, >= 0.
+    absolute : bool
+        Take the absolute value first: spikes come late, never early.
+    tau : float, optional
+        Time constant of the kernel with which the spikes are decoded, steps: a spike moved by d steps carries its amplitude
+        times exp(-d / tau). None: it carries what it carried.
+    window : (int, int), optional
+        Steps [first, last) outside of which a moved spike is lost; None: the run.
+    dt_ms : float, optional
+        Length of a step, ms; required on the continuous clock.
+
+    Notes
+    -----
+    Spikes of one neuron that meet in a step (on the grid) leave as one: amplitudes are summed in the order of their own
+    times, and what sums to 0 is lost.
+    """
+
+    std: float
+    absolute: bool = False
+    tau: float | None = None
+    window: tuple | None = None
+    dt_ms: float | None = None
+    kind = "jitter"
+
+    def __post_init__(self):
+        if not (math.isfinite(self.std) and 0 <= self.std <= 1e6):
+            raise NetworkError(f"Jitter std must be from 0 to 1e6 steps, got {self.std!r}")
+        if self.tau is not None and not (math.isfinite(self.tau) and self.tau > 0):
+            raise NetworkError(f"Jitter tau must be > 0 steps, got {self.tau!r}")
+        if self.window is not None:
+            window = tuple(int(n) for n in self.window)
+            if len(window) != 2 or not 0 <= window[0] < window[1]:
+                raise NetworkError(f"Jitter window must be (first, last) with 0 <= first < last, got {self.window!r}")
+            object.__setattr__(self, "window", window)
+        self._check_step()
+
+    def describe(self):
+        """Return it as plain data, for reports."""
+        return {"kind": "jitter", "std": float(self.std), "absolute": bool(self.absolute)}
+
+    def within(self, tau, window, dt_ms):
+        """Return the same noise for a layer of a TTFS network: its kernel, its fire window, its clock."""
+        return replace(self, tau=float(tau), window=window, dt_ms=dt_ms)
+
+
+def survivors(ids, steps, samples, k0, k1, probability, kept):
+    """Mark in `kept` the spikes that a deletion spares."""
+    for k in range(ids.size):
+        kept[k] = uniform_at(k0, k1, samples[k], steps[k], ids[k]) >= probability
+
+
+def shifts(ids, steps, samples, k0, k1, std, absolute, moved):
+    """Write into `moved` by how many steps each spike moves: Box-Muller from two uniforms, then towards 0.
+
+    z = sqrt(-2 ln(1 - u)) cos(2 pi u'), with u, u' of the elements 2 i and 2 i + 1.
+    """
+    for k in range(ids.size):
+        u = uniform_at(k0, k1, samples[k], steps[k], 2 * np.int64(ids[k]))
+        turn = uniform_at(k0, k1, samples[k], steps[k], 2 * np.int64(ids[k]) + 1)
+        z = std * math.sqrt(-2.0 * math.log(1.0 - u)) * math.cos(2.0 * math.pi * turn)
+        moved[k] = int(abs(z)) if absolute else int(z)

@@ -1,0 +1,54 @@
+"""The part of report.html about learning a spike pattern."""
+
+import html
+
+
+def learning(metrics, pictures, shown, inline):
+    """Return the section on what was learned as HTML; nothing where no pattern was.
+
+    Parameters
+    ----------
+    metrics : dict
+        Of result.json.
+    pictures : dict of str to bytes
+        PNG by kind: patterns.
+    shown : callable
+        Writes a number: (value, kind).
+    inline : callable
+        PNG -> address of an image.
+
+    Returns
+    -------
+    str
+    """
+    found = metrics.get("learning", {})
+    if found.get("rule") != "van_rossum":
+        return ""
+    image = f"<img class=wide alt='target and output' src='{inline(pictures['patterns'])}'>" if "patterns" in pictures else ""
+    facts = [("loss of the last presentation", shown(found["last"], "count")),
+             ("lowest loss", f"{shown(found['best'], 'count')}, presentation {found['best_at']:,}"),
+             ("silent output", shown(found["silent"], "count")), ("best reachable (best found)", shown(found["reachable"],
+             "count")), *((f"first below {mark}", "–" if k is None else f"presentation {k:,}") for mark, k in
+             found["first_below"].items()), ("spikes", ", ".join(f"{name} {n:,}" for name, n in found["spikes"].items())),
+             ("weights that are not 0", ", ".join(shown(x, "percent") for x in found["density"]))]  # fmt: skip
+    rows = "".join(f"<tr><td>{html.escape(name)}<td class=text>{html.escape(str(value))}" for name, value in facts)
+    return f"<h2>Learning</h2>{image}<table>{rows}</table>{_curve(found, shown)}{_memory(found)}"
+
+
+def _curve(found, shown):
+    published = (found["published_run"] or {"loss_at": {}})["loss_at"]
+    keys = sorted({*found["loss_at"], *published}, key=int)
+    pairs = [(int(k), shown(found["loss_at"].get(k), "count"), shown(published.get(k), "count")) for k in keys]
+    rows = "".join(f"<tr><td>{k:,}<td>{own}<td>{theirs}" for k, own, theirs in pairs)
+    head = "<tr><th>presentation<th>loss<th>published log, another drawing of the same kind"
+    return f"<h2>Loss over presentations</h2><table>{head}{rows}</table>"
+
+
+def _memory(found):
+    rows = []
+    for layout, row in found["memory"].items():
+        energy = f"{row['published_joules']:.3g} J" if "published_joules" in row else "–"
+        density = ", ".join(f"{x:g}" for x in row.get("published_density", ())) or "–"
+        rows.append(f"<tr><td>{html.escape(layout)}<td>{row['bits']:,}<td>{energy}<td>{density}")
+    head = "<tr><th>memory layout<th>bits of the weights<th>published energy, both passes<th>at density"
+    return f"<h2>Memory layouts</h2><table>{head}{''.join(rows)}</table>"

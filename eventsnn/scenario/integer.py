@@ -1,0 +1,87 @@
+"""All-integer networks in scenarios: the conversion, noise on its encoder's spikes, and what the schema cannot say."""
+
+from dataclasses import replace
+
+NOISE = "deletion"
+
+
+def to_integer(loaded, graph, calibration, options):
+    """Convert a quantised network by `convert: {to: integer}`; `options` are its keys, see `eventsnn.scenario.convert`.
+
+    Nothing is calibrated: thresholds come from the weights alone.
+    """
+    from eventsnn.conversion.integer import to_integer
+    from eventsnn.errors import ModelError
+    from eventsnn.scenario.encode import steps_of
+
+    deletion, dt = options.pop("deletion"), options.pop("dt")
+    try:
+        network, report = to_integer(graph, steps=steps_of(loaded, dt), dt_ms=dt, **options)
+    except ModelError as error:
+        raise loaded.error(("convert",), str(error)) from None
+    if options["ends"] == "integer":
+        report["input"] = {"scale": report["input_scale"]}
+    if deletion:
+        network = with_deletion(network, deletion)
+        report["deletion"] = deletion
+    return network, report
+
+
+def with_deletion(network, probability):
+    """Let spikes of the encoder get lost.
+
+    Parameters
+    ----------
+    network : Network
+        Of `eventsnn.conversion.integer.to_integer`.
+    probability : float
+
+    Returns
+    -------
+    Network
+        With a relay ``deletion`` behind the encoder.
+    """
+    from eventsnn.network import Relay
+    from eventsnn.relays import Deletion
+
+    encoder = network.populations[0].name
+    links = [replace(p, source=NOISE) if p.source == encoder else p for p in network.projections]
+    return replace(network, relays=[Relay(NOISE, encoder, Deletion(probability))], projections=links)
+
+
+def check(spec, codes):
+    """Find contradictions around `convert: {to: integer}` and `measure.integer_logs`.
+
+    Parameters
+    ----------
+    spec : Scenario
+    codes : dict
+        Path of each encoder -> its spec.
+
+    Yields
+    ------
+    path : tuple
+    problem : str
+    """
+    converts = spec.convert is not None and spec.convert.to == "integer"
+    for path, code in codes.items():
+        once = code.code == "constant" and code.schedule == "first"
+        if converts and not once:
+            yield path, "an integer network takes the values themselves, once: write 'code: constant, schedule: first'"
+        elif spec.convert is not None and not converts and code.code == "constant" and code.schedule != "every":
+            yield (*path, "schedule"), f"convert.to {spec.convert.to!r} needs the values in every step, got {code.schedule!r}"
+    if converts and (spec.run is None or spec.run.duration is None):
+        yield ("run", "duration"), "required: widths are proven for so many steps, for example 8 ms"
+    for key in ("weight_bits", "input_scale"):
+        if converts and spec.convert.ends == "float" and key in spec.convert.model_fields_set:
+            yield ("convert", key), "belongs to 'ends: integer'; remove it"
+    if spec.measure.integer_logs is not None:
+        yield from _logs(spec, converts)
+
+
+def _logs(spec, converts):
+    path = ("measure", "integer_logs")
+    if not converts or spec.data is None:
+        yield path, "counts the spikes of an integer network: needs 'convert: {to: integer}' and a data: section"
+    elif spec.run is not None and (spec.run.every != spec.convert.dt or spec.run.exit is not None):
+        yield path, f"has a line for every step of every sample: set run.every to {spec.convert.dt:g} ms, remove run.exit"
