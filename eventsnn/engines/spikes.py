@@ -81,7 +81,6 @@ class SpikeList:
         self.rounded[dtype] = (rounded, self.n)
         return rounded
 
-
     def scratch(self, dtype):
         """Return room for the rows and amplitudes of all spikes of a window, and the slack."""
         if dtype not in self.window or self.window[dtype][0].size < self.n + SLACK:

@@ -7,7 +7,8 @@ from eventsnn import run
 from eventsnn.ann.graph import LayerGraph
 from eventsnn.ann.layers import BatchNorm, Conv2d, Dense, Flatten, ReLU
 from eventsnn.ann.quantised import QuantReLU, TernaryConv2d, ternary
-from eventsnn.conversion.integer import blocks, tables, to_integer
+from eventsnn.conversion.integer import to_integer
+from eventsnn.conversion.integer_blocks import blocks, tables
 from eventsnn.encoders.base import Drive
 from eventsnn.errors import ModelError
 

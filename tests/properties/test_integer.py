@@ -9,8 +9,9 @@ from eventsnn import run
 from eventsnn.ann.graph import LayerGraph
 from eventsnn.ann.layers import BatchNorm, Conv2d, Dense, Flatten
 from eventsnn.ann.quantised import QuantReLU, TernaryConv2d, ternary
-from eventsnn.conversion.integer import blocks as cut
-from eventsnn.conversion.integer import tables, to_integer
+from eventsnn.conversion.integer import to_integer
+from eventsnn.conversion.integer_blocks import blocks as cut
+from eventsnn.conversion.integer_blocks import tables
 from eventsnn.encoders.base import Drive
 from tests.properties.settings import examples
 from tests.reference import integer as twin
