@@ -1,7 +1,8 @@
 """Check a scenario against the world without running it: files, data sets, network, names."""
 
 from eventsnn.errors import did_you_mean
-from eventsnn.scenario.stages import Job, execute
+from eventsnn.scenario.job import Job
+from eventsnn.scenario.stages import execute
 
 
 def dry_run(loaded):

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from eventsnn import AveragePool, Conv2d, Dense, Input, Network, Population, Projection, Readout, Relay, Sparse
+from eventsnn.scenario.job import Job
 from eventsnn.scenario.load import load
 from eventsnn.scenario.network_file import load_network, save_network
 from eventsnn.scenario.run import run_scenario
-from eventsnn.scenario.stages import STAGES, Job, execute
+from eventsnn.scenario.stages import STAGES, execute
 from tests.scenario.helpers import make_tiny
 
 
