@@ -11,7 +11,7 @@ _PUBLIC = {
     "GridModel": "neurons", "GatedModel": "neurons",
     "ContinuousModel": "neurons.continuous", "Param": "neurons", "Switch": "neurons", "register": "neurons",
     "Drive": "encoders.base", "PoissonTimes": "engines.continuous_spikes",
-    "run": "engines", "RunResult": "engines",
+    "run": "engines", "RunResult": "engines", "prepare": "engines",
     "EventsnnError": "errors",
 }
 

@@ -1,4 +1,4 @@
-"""How an engine hands spikes through a noise relay: slab by slab (deletion), or a sample at a time (jitter)."""
+"""How an engine hands spikes through a noise relay: slab by slab (deletion, mask), or a sample at a time (jitter)."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from eventsnn.compile import specialise
 from eventsnn.random import key, key_words
 from eventsnn.relays.noise import shifts, survivors
 
-NOISE = ("deletion", "jitter")
+NOISE = ("deletion", "jitter", "mask")
 
 
 def noise_on_grid(worker, node, t0, rows):
@@ -24,7 +24,9 @@ def noise_on_grid(worker, node, t0, rows):
         steps, ids, amps = _merged(*_moved(relay, drawn, steps, ids, amps, worker.steps, 1.0)[:3], node.size)
         spikes.fill(np.searchsorted(steps, np.arange(worker.steps + 1)), ids, amps)
         return
-    kept = drawn.survivors(relay, steps, ids)
+    masked = relay.kind == "mask"
+    kept = drawn.survivors(relay, np.zeros_like(steps) if masked else steps, ids)
+    amps = amps * (1 / (1 - relay.rate)) if masked else amps
     _append(spikes, steps[kept], ids[kept], amps[kept], first, last)
 
 

@@ -1,24 +1,18 @@
 """Run a network on rasters and drives: choose the engine, spread samples over threads, collect what is asked for."""
 
-import itertools
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from eventsnn import compile as compiling
-from eventsnn.engines.collect import collect, gated_part, grid_part
-from eventsnn.engines.feed import check_inputs, gated_rows, grid_rows
-from eventsnn.engines.gated import GatedRun
-from eventsnn.engines.grid import GridRun
+from eventsnn.engines.collect import collect
+from eventsnn.engines.feed import check_inputs
 from eventsnn.engines.options import check_choices, check_points, check_sample_ids, check_traces
-from eventsnn.engines.plan import make_plan
-from eventsnn.engines.points import Points, point_steps
+from eventsnn.engines.points import Points
+from eventsnn.engines.prepared import Prepared, prepare
+from eventsnn.engines.workers import Job, spread
 from eventsnn.errors import RunError
-
-GATED_BUDGET = 2**19  # bytes of cells of the largest population per call
 
 
 @dataclass
@@ -75,7 +69,8 @@ def run(network, inputs, *, duration=None, engine="event", schedule="streamed", 
 
     Parameters
     ----------
-    network : Network
+    network : Network or Prepared
+        A network, or what `prepare` made of it: many short runs then lay it out once.
     inputs : dict
         Name of each input -> SpikeRaster, Drive (grid clock) or PoissonTimes (continuous clock); all with the same number
         of samples.
@@ -124,6 +119,8 @@ def run(network, inputs, *, duration=None, engine="event", schedule="streamed", 
     RunError
         If early spikes are refused, or numbers are no longer finite.
     """
+    prepared = network if isinstance(network, Prepared) else None
+    network = network if prepared is None else prepared.network
     check_choices(network, engine, schedule, threads, record, (*record_state, *(trace_state or {})), slab)
     traced = check_traces(network, trace_state)
     check_points(network, record_every, exit_rule, traced)
@@ -135,17 +132,18 @@ def run(network, inputs, *, duration=None, engine="event", schedule="streamed", 
         return run_any_time(network, inputs, duration, engine, record=record, seed=seed)
     samples = check_inputs(network, inputs)
     before, start = compiling.seconds_compiling, time.perf_counter()
-    plan = make_plan(network)
+    prepared = prepare(network) if prepared is None else prepared
+    plan = prepared.plan
     engine, reason = _choose(plan, inputs, duration, engine, samples)
     record = list(plan.nodes) if record is None else [n for n in plan.nodes if n in set(record)]
-    job = _Job(plan, inputs, duration, engine, schedule, slab, record, tuple(record_state), progress, samples,
-               traced, record_every, exit_rule, seed, check_sample_ids(sample_ids, samples))
+    job = Job(plan, inputs, duration, engine, schedule, slab, record, tuple(record_state), progress, samples,
+              traced, record_every, exit_rule, seed, check_sample_ids(sample_ids, samples), prepared.spare)
     if engine == "analytic":
         from eventsnn.engines.analytic import run_analytic
 
         result = run_analytic(job, RunResult())
     else:
-        result = collect(job, _spread(job, threads), RunResult())
+        result = collect(job, spread(job, threads), RunResult())
     result.engine, result.engine_reason = engine, reason
     result.compile_seconds = compiling.seconds_compiling - before
     result.seconds = time.perf_counter() - start - result.compile_seconds
@@ -157,8 +155,8 @@ def _choose(plan, inputs, duration, engine, samples):
     """Return (engine, why)."""
     if engine != "auto":
         return engine, "asked for"
-    probe = _Job(plan, inputs, duration, "event", "streamed", None, [], (), None, min(samples, 1), sample_ids=np.zeros(1, int))
-    counters = collect(probe, _spread(probe, 1), RunResult()).counters
+    probe = Job(plan, inputs, duration, "event", "streamed", None, [], (), None, min(samples, 1), sample_ids=np.zeros(1, int))
+    counters = collect(probe, spread(probe, 1), RunResult()).counters
     instants = counters["instants"] if plan.network.clock == "grid" else 1  # each window opens once
     density = counters["synaptic_events"] / max(1, plan.dense_events * instants)
     where = f"the first sample reaches {density:.1%} of the synapses in an instant"
@@ -169,85 +167,6 @@ def _choose(plan, inputs, duration, engine, samples):
     from eventsnn.engines.analytic import has_closed_form
 
     return ("analytic" if has_closed_form(plan.network) else "event"), where
-
-
-@dataclass
-class _Job:
-    plan: object
-    inputs: dict
-    duration: object
-    engine: str
-    schedule: str
-    slab: int | None
-    record: list
-    record_state: tuple
-    progress: object
-    samples: int
-    traced: dict = field(default_factory=dict)
-    every: int | None = None
-    exit_rule: object = None
-    seed: int = 0
-    sample_ids: np.ndarray | None = None
-    stopped: bool = False
-    done: int = 0
-    lock: object = field(default_factory=threading.Lock)
-
-    def advance(self, count):
-        """Count finished samples."""
-        with self.lock:
-            self.done += count
-            if self.progress is not None:
-                self.progress(self.done, self.samples)
-
-
-def _spread(job, threads):
-    """Return the parts of all workers, in the order of samples."""
-    work = _work_gated if job.plan.network.clock == "continuous" else _work_grid
-    edges = np.linspace(0, job.samples, min(threads, max(job.samples, 1)) + 1).astype(int).tolist()
-    spans = list(itertools.pairwise(edges))
-    if len(spans) == 1:
-        return work(job, *spans[0])
-    with ThreadPoolExecutor(len(spans)) as pool:
-        futures = [pool.submit(work, job, *span) for span in spans]
-        try:
-            return [part for future in futures for part in future.result()]
-        except BaseException:
-            job.stopped = True  # the other workers look at it between slabs
-            raise
-
-
-def _work_grid(job, first, last):
-    steps, feed = grid_rows(job.plan, job.inputs, job.duration)
-    worker = GridRun(job.plan, steps, everything=job.engine == "stepped", interleaved=job.schedule == "interleaved",
-                     slab=job.slab, traced=job.traced, points=point_steps(steps, job.every), exit_rule=job.exit_rule,
-                     seed=job.seed)
-    parts = []
-    for sample in range(first, last):
-        before = {n: s.counters.copy() for n, s in worker.populations.items()}
-        worker.counters["synaptic_events"] = 0
-        worker.sample = int(job.sample_ids[sample])
-        lists = worker.run(feed(sample), stop=lambda: job.stopped)
-        worker.counters["instants"] = worker.done
-        parts.append(grid_part(job, worker, lists, before, steps))
-        job.advance(1)
-    return parts
-
-
-def _work_gated(job, first, last):
-    widest = max([1, *(n.units * n.ports * n.padded * n.dtype.itemsize for n in job.plan.nodes.values() if n.links)])
-    chunk = int(min(max(1, GATED_BUDGET // widest), max(1, last - first)))
-    worker, parts = GatedRun(job.plan, chunk, everything=job.engine == "stepped", seed=job.seed), []
-    for begin in range(first, last, chunk):
-        if job.stopped:
-            break
-        count = min(chunk, last - begin)
-        worker.counters = dict.fromkeys(worker.counters, 0)
-        worker.updates = dict.fromkeys(worker.updates, 0)
-        worker.sample_ids = job.sample_ids[begin:begin + count]
-        lists = worker.run(gated_rows(job.plan, job.inputs, begin, begin + count), count)
-        parts.append(gated_part(job, worker, lists, count))
-        job.advance(count)
-    return parts
 
 
 def _check_finite(result):
