@@ -11,7 +11,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 from common import emit, median_seconds
 
-from eventsnn import Dense, Input, Network, Population, Projection, Readout, SpikeRaster, run
+from eventsnn import Dense, Input, Network, Population, Projection, Readout, SpikeRaster, prepare, run
 from eventsnn.engines.feed import gated_rows
 from eventsnn.engines.gated import GatedRun
 from eventsnn.engines.plan import make_plan
@@ -72,6 +72,18 @@ def main():
             seconds = median_seconds(go) / SAMPLES
             emit(name, seconds=seconds, yardstick="sgemv closed form", yardstick_seconds=single, ratio=single / seconds,
                  **figures)
+        from_outside(network, raster)
+
+
+def from_outside(network, raster):
+    """Print what one call of `run` costs for one image, the network prepared before, and laid out by every call."""
+    images = [raster.select([k]) for k in range(100)]
+    ready = prepare(network)
+    seconds = {}
+    for name, subject in (("prepared", ready), ("network", network)):
+        seconds[name] = median_seconds(lambda subject=subject: [run(subject, {"x": image}, record=()) for image in images]) / 100
+    emit("gated_run_of_a_prepared_network", seconds=seconds["prepared"], yardstick="run of the network itself",
+         yardstick_seconds=seconds["network"], ratio=seconds["network"] / seconds["prepared"])
 
 
 if __name__ == "__main__":

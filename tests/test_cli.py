@@ -46,6 +46,11 @@ def test_help_imports_nothing_heavy():
     assert done.returncode == 0 and "heavy: []" in done.stdout and "sweep" in done.stdout
 
 
+def test_the_package_is_the_command():
+    done = subprocess.run([sys.executable, "-m", "eventsnn", "--version"], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and done.stdout.startswith("eventsnn")
+
+
 def test_run_prints_figures_and_writes_a_folder(call, tmp_path):
     status, out, err = call("run", QUICKSTART, "--smoke", "--threads", 2, "--engine", "event", "--out", tmp_path / "o")
     assert status == 0 and "accuracy" in out and "pushes" in out and "report.html" in out

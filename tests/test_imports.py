@@ -17,6 +17,7 @@ LAYERS = [  # a file imports from its own layer and from those below
     {"files", "conversion", "gradients", "learning", "ann", "metrics", "analysis", "plot", "report", "quantise"},
     {"scenario"},
     {"cli"},
+    {"__main__"},
 ]
 LAYER = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 HEAVY = ["numba", "scipy", "torch", "matplotlib", "pydantic"]

@@ -1,0 +1,5 @@
+"""`python -m eventsnn`: the command line."""
+
+from eventsnn.cli import main
+
+main()
