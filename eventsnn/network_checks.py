@@ -68,6 +68,8 @@ def _check_clock(network):
         for relay in network.relays:
             if not network.gated:
                 raise NetworkError(f"relay {relay.name}: relays need the grid clock or gated populations")
+            if relay.kind.kind in ("mask", "flip"):
+                raise NetworkError(f"relay {relay.name}: {type(relay.kind).__name__} needs the grid clock")
             if relay.kind.kind in ("gated_max", "step_max"):
                 raise NetworkError(f"relay {relay.name}: {type(relay.kind).__name__} needs the grid clock; the earliest "
                                    "spike is the largest value here: use EarliestPool")

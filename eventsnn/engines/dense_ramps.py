@@ -57,9 +57,10 @@ def _layer(population, weights, arriving, duration, samples):
         record[name] = value
     size = population.size
     blocks = -(-size // LANES)
-    padded = np.zeros((weights.shape[0] + GROUP, blocks * LANES))  # the last rows: sums of simultaneous arrivals
-    padded[:weights.shape[0], :size] = weights
-    tiles = np.ascontiguousarray(padded.reshape(-1, blocks, LANES).transpose(1, 0, 2))
+    tiles = np.zeros((blocks, len(weights) + GROUP, LANES))  # the last rows: sums of simultaneous arrivals
+    for block in range(blocks):
+        part = weights[:, block * LANES : (block + 1) * LANES]
+        tiles[block, : len(part), : part.shape[1]] = part
     largest = np.maximum(tiles.max(axis=2), 0.0)
     rows = np.zeros((blocks * LANES, WIDTH))
     rows[:, THETA] = np.inf

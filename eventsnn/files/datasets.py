@@ -63,6 +63,7 @@ def data_root(root=None):
     return (Path(cache) if cache else Path.home() / ".cache") / "eventsnn" / "data"
 
 
+INSIDE = ("shipped", "generated")  # need no files
 FINDERS = {"nmnist": find_recordings, "gesture": find_gestures}
 """Data sets of recordings: how each is found."""
 
@@ -73,8 +74,8 @@ def load(name, split="test", *, limit=None, root=None):
     Parameters
     ----------
     name : str
-        digits (inside the package), mnist, fashion-mnist, cifar10, cifar100, nmnist, dvs-gesture, or the path of a .npz with
-        arrays x, y (any split) or x_train, y_train, x_test, y_test.
+        digits, yinyang (inside the package), mnist, fashion-mnist, cifar10, cifar100, nmnist, dvs-gesture, or the path of a .npz
+        with arrays x, y (any split) or x_train, y_train, x_test, y_test.
     split : {'train', 'test'}
         Which part.
     limit : int, optional
@@ -102,6 +103,8 @@ def load(name, split="test", *, limit=None, root=None):
         raise DataError(f"data set {name}: has no split {split!r}; it has {', '.join(entry.splits)}")
     if entry.kind == "shipped":
         return _shipped(entry, limit)
+    if entry.kind == "generated":
+        return _generated(entry, split, limit)
     root = data_root(root)
     found = _find(entry, root, split)
     if found is None:
@@ -153,6 +156,13 @@ def _shipped(entry, limit):
     return _dataset(entry.name, "test", arrays["images"][:limit, ..., None], arrays["labels"][:limit], entry.classes)
 
 
+def _generated(entry, split, limit):
+    from eventsnn.files.datasets_yinyang import points
+
+    values, labels = points(split)
+    return _dataset(entry.name, split, values[:limit], labels[:limit], entry.classes)
+
+
 def _read(entry, form, split, limit):
     """Read and check the parts of a form until there are `limit` samples."""
     images, labels = [], []
@@ -178,8 +188,8 @@ def available(root=None):
     """
     root, found = data_root(root), {}
     for entry in REGISTRY.values():
-        if entry.kind == "shipped":
-            found[entry.name] = {"test": "inside the package"}
+        if entry.kind in INSIDE:
+            found[entry.name] = dict.fromkeys(entry.splits, "inside the package")
             continue
         forms = {split: _find(entry, root, split) for split in entry.splits}
         found[entry.name] = {split: form and str(form.where) for split, form in forms.items()}
@@ -201,7 +211,7 @@ def verify(name, root=None):
     """
     entry, root, digests = _entry(name), data_root(root), {}
     for split in entry.splits:
-        if entry.kind == "shipped" or _find(entry, root, split) is not None:
+        if entry.kind in INSIDE or _find(entry, root, split) is not None:
             data = load(name, split, root=root)
             digests[split] = data.verified() if entry.kind in FINDERS else data.sha256
     if not digests:

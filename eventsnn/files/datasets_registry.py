@@ -260,4 +260,15 @@ SHIPPED = Entry(
     wanted="digits.npz inside the package",
 )
 
-REGISTRY = {entry.name: entry for entry in (SHIPPED, MNIST, FASHION, CIFAR10, CIFAR100, NMNIST, GESTURE)}
+YINYANG = Entry(
+    "yinyang",
+    "Yin-Yang: points (x, y, 1 - x, 1 - y) in the sign of yin and yang, 5,000 + 1,000, made by rule",
+    "generated",
+    (),
+    ("yang", "yin", "dot"),
+    "none needed: numbers of a generator",
+    "L. Kriener, J. Goeltz, M. A. Petrovici, The Yin-Yang dataset, NICE 2022, doi 10.1145/3517343.3517380",
+    wanted="nothing: it is made when it is asked for",
+)
+
+REGISTRY = {entry.name: entry for entry in (SHIPPED, YINYANG, MNIST, FASHION, CIFAR10, CIFAR100, NMNIST, GESTURE)}

@@ -216,8 +216,9 @@ class GatedModel(NeuronModel):
 
 
 _FILES = {  # file in this room -> the models it registers
-    "integrate_and_fire": ("if", "lif"),
+    "integrate_and_fire": ("if", "lif", "lif_shortcut"),
     "accumulator": ("accumulator",),
+    "peak": ("peak",),
     "codings": ("rate", "phase", "burst"),
     "ttfs": ("ttfs", "ttfs_readout", "ttfs_early"),
     "ramp": ("ramp", "ramp_readout"),

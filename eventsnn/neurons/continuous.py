@@ -16,6 +16,10 @@ The engine calls, for every neuron that something reaches at `t`: its own spikes
 `reset`, repeated), then `receive`, then, while `guard` holds, a spike at `t` and `reset`; at last `predict`. Own spikes before
 the end of a window are found through `predict` as well. Spike times are rounded to the absolute clock first; `reset` gets
 the rounded time.
+
+Two more functions give exact gradients (`eventsnn.gradients.adjoint`); a model that has them trains. They go back in time, on a
+second row per neuron, ``L[a] ... L[a + len(adjoints) - 1]``: the derivatives of a loss with respect to the neuron's state, in the
+units of its equations, whatever the row S holds. The first belongs to the membrane potential.
 """
 
 import math
@@ -40,6 +44,17 @@ class ContinuousModel(NeuronModel):
         Whether a spike's amplitude multiplies the weight. False: only that it comes matters.
     closes : bool
         Whether it may spike at the very end of a run (forced spikes).
+    adjoints : tuple of str
+        What the adjoint row holds. A name of a parameter that may differ between neurons: what stands there at t = 0 is the
+        derivative with respect to that parameter. Empty: the model has no adjoint.
+    adjoint_flow, adjoint_jump : function or None
+        ``adjoint_flow(L, a, S, b, t, until, x, p)`` takes L from `until` back to `t`, where `x` arrived, with nothing in
+        between; S is the row in force there (after the arrival). It returns (dloss/dx, dloss/dt of the arrival);
+        ``x = 0.0`` where nothing arrived.
+        ``adjoint_jump(L, a, S, b, t, e, own, p)`` takes L back through a spike at `t`; `e` is what the loss and other
+        neurons make of its time, dloss/dt; S is the row before the spike; `own` tells a spike that the neuron made by
+        itself from one that an arrival at `t` set off. It returns (slope of the potential at the crossing, inf where there
+        is none; dloss/dt handed on to the arrival that set it off, 0.0 where none did).
     """
 
     clock = "continuous"
@@ -47,6 +62,14 @@ class ContinuousModel(NeuronModel):
     WIDTH = 4
     scaled = True
     closes = False
+    adjoints = ()
+    adjoint_flow = None
+    adjoint_jump = None
+
+    @classmethod
+    def derive(cls, values):
+        """Return (what all neurons share, by name, for `p`; constants to compile in): by default what is not per neuron."""
+        return {p.name: values[p.name] for p in cls.parameters if not p.per_neuron}, {}
 
     @classmethod
     def rows(cls, values, size, width):

@@ -16,10 +16,11 @@ Two representations, chosen by the ratio of the constants:
 
 Times count from the beginning of the epoch: the largest power of two of ms that is at most 256 times the smaller constant.
 
-Source: exact integration, Rotter & Diesmann, Biological Cybernetics 81 (1999); the model is iaf_psc_exp of NEST.
+Source: exact integration, Rotter & Diesmann, Biological Cybernetics 81 (1999); the model is iaf_psc_exp of NEST. Its adjoint:
+EventProp, Wunderlich & Pehle, Scientific Reports 11 (2021), here with refractory periods and delays.
 """
 
-from math import exp, inf
+from math import exp, expm1, inf
 
 import numpy as np
 
@@ -31,6 +32,8 @@ from eventsnn.neurons.crossing import bound, crossing, largest_response, potenti
 B, A, THETA, SINCE, LOW, REST = range(6)  # ... v_threshold - E, from when it listens, v_reset - E, E
 FLOW = False
 NEAR = 1.0 / 16.0
+# of the adjoint: v, i, the end of the refractory time, and three parameters
+DV, DI, DFREE, DTHETA, DLOW, DREST = range(6)
 
 
 def now(S, b, t, p):
@@ -42,12 +45,24 @@ def now(S, b, t, p):
     return S[b + B] * exp(-t / p.tau_mem) + a, a / p.k
 
 
+def adjoint_back(L, a, x, p):
+    """Take the adjoint of the free membrane back by `x` ms."""
+    slow, difference = max(p.tau_mem, p.tau_syn), abs(1.0 / p.tau_syn - 1.0 / p.tau_mem)
+    decay, short = exp(-x / slow), -expm1(-x * difference)
+    mem, syn = (decay, decay * (1.0 - short)) if p.tau_mem >= p.tau_syn else (decay * (1.0 - short), decay)
+    response = decay * (short / difference if difference * x != 0.0 else x) / p.tau_mem  # of v to a current of 1
+    L[a + DREST] += L[a + DV] * (1.0 - mem)
+    L[a + DI] = L[a + DI] * syn + L[a + DV] * response
+    L[a + DV] *= mem
+
+
 @register
 class CubaLif(ContinuousModel):
     """Leaky integrate-and-fire neuron with an exponential synaptic current."""
 
     name = "cuba_lif"
     WIDTH = 8
+    adjoints = ("v_init", "i", "free", "v_threshold", "v_reset", "bias")
     parameters = (
         Param("tau_mem", 20.0, "time constant of the membrane, ms", low=1e-6, high=1e9),
         Param("tau_syn", 5.0, "time constant of the synaptic current, ms", low=1e-6, high=1e9),
@@ -150,3 +165,30 @@ class CubaLif(ContinuousModel):
     @staticmethod
     def potential(S, b, t, p):
         return S[b + REST] + now(S, b, max(t, S[b + SINCE]), p)[0]
+
+    @staticmethod
+    def adjoint_flow(L, a, S, b, t, until, x, p):
+        free = S[b + SINCE]
+        if free > t:  # v stands at v_reset until then
+            if until >= free:
+                adjoint_back(L, a, until - free, p)
+                v, i = now(S, b, free, p)
+                L[a + DFREE] -= L[a + DV] * (i - v) / p.tau_mem
+                until = free
+            L[a + DLOW] += L[a + DV]
+            L[a + DV] = 0.0
+            L[a + DI] *= exp(-(until - t) / p.tau_syn)
+        else:
+            adjoint_back(L, a, until - t, p)
+        return L[a + DI], x * (L[a + DI] / p.tau_syn - L[a + DV] / p.tau_mem)
+
+    @staticmethod
+    def adjoint_jump(L, a, S, b, t, e, own, p):
+        i = now(S, b, t, p)[1]
+        # without a refractory time v is on its way again at once; with one, DV is 0 here already
+        e += L[a + DFREE] - L[a + DV] * (i - S[b + LOW]) / p.tau_mem
+        slope = (i - S[b + THETA]) / p.tau_mem
+        L[a + DLOW] += L[a + DV]
+        L[a + DTHETA] += e / slope
+        L[a + DV], L[a + DFREE] = -e / slope, 0.0
+        return slope, 0.0

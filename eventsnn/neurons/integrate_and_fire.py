@@ -11,10 +11,14 @@ With I the sum that arrived in this instant, b the bias, λ the leak (1 for `if`
 the leak, v[t] = (λ v[t-1] + (I + b)) - θ s[t-1]; ``pipelined``: s[t] is decided from v[t-1], before the input of
 step t arrives, and v[t] = (λ v[t-1] + (I + b)) - θ s[t]. In these two, reset to value replaces λ v[t-1] by v_reset.
 
+`lif_shortcut` has a second port, for the shortcut of a residual block. With J the sum that arrived there, J is added after
+the drive, one rounding more: (λ v + (I + b)) + J wherever λ v + (I + b) stands above.
+
 A refractory period of r steps: in the r steps after a spike the neuron neither integrates, leaks nor fires.
 
 Sources: `now` is equation (2) of Rueckauer et al., Frontiers in Neuroscience 11:682 (2017) with a leak; `next` and
-`pipelined` are the published equation and the published code of Rathi et al., ICLR 2020.
+`pipelined` are the published equation and the published code of Rathi et al., ICLR 2020; `lif_shortcut` is the second neuron
+of its residual blocks.
 """
 
 import numpy as np
@@ -25,7 +29,7 @@ V, FREE_FROM, SPIKED = range(3)
 V_THRESHOLD, BIAS = range(2)
 
 # switches: replaced when the model is compiled
-LEAKY = STRICT = TO_VALUE = REFRACTORY = HAS_BIAS = HAS_FLOOR = False
+LEAKY = STRICT = TO_VALUE = REFRACTORY = HAS_BIAS = HAS_FLOOR = SHORTCUT = False
 MOMENT = 0  # 0 now, 1 next, 2 pipelined
 MOMENTS = ("now", "next", "pipelined")
 
@@ -43,11 +47,11 @@ def _step(state, i, inputs, t, p, maps):
         u = kept + drive
     else:
         due = _reaches(v, threshold) if MOMENT == 2 else state[SPIKED, i] != 0
-        if TO_VALUE:
-            u = (p.v_reset if due else kept) + drive
-        else:
-            u = kept + drive
-            u = u - threshold if due else u
+        u = (p.v_reset if due else kept) + drive if TO_VALUE else kept + drive
+    if SHORTCUT:
+        u = u + inputs[1, i]
+    if MOMENT != 0 and not TO_VALUE:
+        u = u - threshold if due else u
     if HAS_FLOOR:
         u = u if u > p.v_floor else p.v_floor
     fired = due if MOMENT == 2 else _reaches(u, threshold)
@@ -111,6 +115,7 @@ class _IntegrateAndFire(GridModel):
             "REFRACTORY": values["refractory"] > 0,
             "HAS_BIAS": bool(np.any(values["bias"])),
             "HAS_FLOOR": bool(np.isfinite(values["v_floor"])),
+            "SHORTCUT": len(cls.ports) > 1,
         }
         constants["IDLE"] = not (constants["LEAKY"] or constants["HAS_BIAS"])
         return values, constants
@@ -145,3 +150,11 @@ class LIF(_IntegrateAndFire):
     name = "lif"
     variables = IF.variables
     parameters = (*_IntegrateAndFire.parameters, Param("leak", 0.9, "factor λ per step", low=0.0, high=1.0))
+
+
+@register
+class LIFShortcut(LIF):
+    """The same neuron with a port `shortcut`, whose sum is added behind that of `input`: the end of a residual block."""
+
+    name = "lif_shortcut"
+    ports = ("input", "shortcut")

@@ -15,7 +15,7 @@ at most 256 tau_mem.
 Source: exact integration of the linear membrane equation, Rotter & Diesmann, Biological Cybernetics 81 (1999).
 """
 
-from math import exp, inf, log
+from math import exp, expm1, inf, log
 
 import numpy as np
 
@@ -26,6 +26,7 @@ NAME = "lif_continuous"  # the grid's model of the same equation is `lif`
 U, THETA, SINCE = 0, 1, 2  # (v - E) e^(t/tau), v_threshold - E, the time from which it listens
 DROP = 3  # v_threshold - v_reset, where it differs between neurons
 WIDE = SUBTRACT = False
+DV, DFREE, DTHETA, DLOW, DREST = range(5)  # of the adjoint: v, the end of the refractory time, three parameters
 
 
 def drop_of(S, b, p):
@@ -33,11 +34,18 @@ def drop_of(S, b, p):
     return S[b + DROP] if WIDE else p.drop
 
 
+def adjoint_back(L, a, x, p):
+    """Take the adjoint of the free membrane back by `x` ms."""
+    L[a + DREST] -= L[a + DV] * expm1(-x / p.tau_mem)
+    L[a + DV] *= exp(-x / p.tau_mem)
+
+
 @register
 class LifDelta(ContinuousModel):
     """Leaky integrate-and-fire neuron with delta synapses and exact spike times."""
 
     name = NAME
+    adjoints = ("v_init", "free", "v_threshold", "v_reset", "bias")
     parameters = (
         Param("tau_mem", 20.0, "time constant of the membrane, ms", low=1e-6, high=1e9),
         Param("v_rest", 0.0, "potential at rest, mV", per_neuron=True),
@@ -132,3 +140,42 @@ class LifDelta(ContinuousModel):
         v_reset = S[b + DROP + 1] if WIDE else p.v_reset
         v_rest = drop_of(S, b, p) + v_reset - S[b + THETA]
         return v_rest + S[b + U] * exp(-max(t, S[b + SINCE]) / p.tau_mem)
+
+    @staticmethod
+    def adjoint_flow(L, a, S, b, t, until, x, p):
+        free = S[b + SINCE]
+        if free <= t:
+            adjoint_back(L, a, until - t, p)
+            return L[a + DV], x * L[a + DV] / p.tau_mem
+        if until >= free:  # v stands until then, arrivals are lost
+            adjoint_back(L, a, until - free, p)
+            L[a + DFREE] += L[a + DV] * S[b + U] * exp(-free / p.tau_mem) / p.tau_mem
+        if not SUBTRACT:
+            L[a + DLOW] += L[a + DV]
+            L[a + DV] = 0.0
+        return 0.0, 0.0
+
+    @staticmethod
+    def adjoint_jump(L, a, S, b, t, e, own, p):
+        u, theta, drop = S[b + U] * exp(-t / p.tau_mem), S[b + THETA], drop_of(S, b, p)
+        e += L[a + DFREE]
+        L[a + DFREE] = 0.0
+        if p.refractory == 0.0:  # v is on its way again at once
+            e += L[a + DV] * ((u if SUBTRACT else theta) - drop) / p.tau_mem
+        L[a + DLOW] += L[a + DV]
+        # a residue that waited for the end of the refractory time: e goes to what that depends on
+        waited = own and SUBTRACT and S[b + U] >= theta * exp(S[b + SINCE] / p.tau_mem)
+        if SUBTRACT:
+            L[a + DTHETA] -= L[a + DV]
+            e -= 0.0 if t < S[b + SINCE] else L[a + DV] * u / p.tau_mem  # the end may be rounded to just after t
+        else:
+            L[a + DV] = 0.0
+        if not own:
+            return inf, e
+        if waited:
+            L[a + DFREE] = e
+            return inf, 0.0
+        slope = -theta / p.tau_mem
+        L[a + DV] -= e / slope
+        L[a + DTHETA] += e / slope
+        return slope, 0.0

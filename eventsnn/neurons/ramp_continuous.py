@@ -25,6 +25,8 @@ from eventsnn.neurons.base import Param, register
 from eventsnn.neurons.continuous import ContinuousModel
 
 V, G, THETA, SINCE = range(4)  # potential and slope at SINCE, threshold (inf once it has spiked)
+FINAL, LEFT = 4, 5  # alpha1, for its adjoint: B and R - D
+DV, DG, DBIAS, DSLOPE = range(4)  # of the adjoint: potential, slope, parameters
 next_spike = ContinuousModel.next_spike  # replaced when compiled by that of the same model
 TINY = float(np.finfo(np.float32).tiny)
 T_OPEN = Param("t_open", 1.0, "when the window opens, ms", low=0.0)
@@ -43,6 +45,14 @@ def advance(S, b, t):
     """Bring V to `t` with the present slope."""
     S[b + V] += S[b + G] * (t - S[b + SINCE])
     S[b + SINCE] = t
+
+
+def adjoint_until(L, a, t, until, t_open):
+    """Take the adjoint of a ramp that hears nothing from `t_open` on back to `t`; returns what an arrival of 1 means."""
+    if t >= t_open:
+        return 0.0, 0.0
+    L[a + DG] = L[a + DG] + L[a + DV] * (until - t) if until <= t_open else L[a + DV] * (t_open - t)
+    return L[a + DG], -L[a + DV]
 
 
 class LinearRamp(ContinuousModel):
@@ -70,6 +80,7 @@ class RampUngated(LinearRamp):
     """Time-to-first-spike neuron without a gate; equal to a ReLU unit where nothing is early."""
 
     name = "ramp_ungated"
+    adjoints = ("v", "g", "bias")
     parameters = (T_OPEN, WINDOW, BIAS, Param("slope", 1.0, "slope B while the window is open, 1/ms", low=TINY))
 
     @classmethod
@@ -114,6 +125,20 @@ class RampUngated(LinearRamp):
             return S[b + V] + S[b + G] * (t - S[b + SINCE])
         return S[b + V] + S[b + G] * (p.t_open - S[b + SINCE]) + p.slope * (t - p.t_open)
 
+    @staticmethod
+    def adjoint_flow(L, a, S, b, t, until, x, p):
+        per_x, rate = adjoint_until(L, a, t, until, p.t_open)
+        return per_x, x * rate
+
+    @staticmethod
+    def adjoint_jump(L, a, S, b, t, e, own, p):
+        if t == p.t_open or S[b + V] >= S[b + THETA]:  # held up by the window, or at once: nothing moves it
+            return inf, 0.0
+        slope = p.slope if t > p.t_open else S[b + G]
+        L[a + DV] -= e / slope
+        L[a + DBIAS] -= p.slope * e / slope
+        return slope, 0.0
+
 
 @register
 class RampAlpha1(LinearRamp):
@@ -121,6 +146,7 @@ class RampAlpha1(LinearRamp):
 
     name = "ramp_alpha1"
     closes = True
+    adjoints = ("v", "g", "bias", "slope")
     parameters = (
         T_OPEN, WINDOW, BIAS,
         Param("t_start", 0.0, "when the neuron begins to integrate: when its inputs' window opens, ms", low=0.0),
@@ -142,6 +168,7 @@ class RampAlpha1(LinearRamp):
         rows[:, THETA] = (values["slope"] * (values["window"] - np.asarray(values["bias"], float))
                           + values["alpha"] * (values["t_open"] - values["t_start"]))
         rows[:, G], rows[:, SINCE] = values["alpha"], values["t_start"]
+        rows[:, FINAL], rows[:, LEFT] = values["slope"], values["window"] - np.asarray(values["bias"], float)
         return rows
 
     @staticmethod
@@ -157,6 +184,22 @@ class RampAlpha1(LinearRamp):
     def potential(S, b, t, p):
         return S[b + V] + S[b + G] * (t - S[b + SINCE])
 
+    @staticmethod
+    def adjoint_flow(L, a, S, b, t, until, x, p):
+        start = max(t, S[b + SINCE])  # later than t where it has not begun to integrate
+        L[a + DG] += L[a + DV] * max(0.0, until - start)
+        return L[a + DG], -x * L[a + DV] if start == t else 0.0
+
+    @staticmethod
+    def adjoint_jump(L, a, S, b, t, e, own, p):
+        if t >= p.t_close or S[b + V] >= S[b + THETA]:  # forced, or at once: nothing moves it
+            return inf, 0.0
+        per_theta = e / S[b + G]
+        L[a + DV] -= per_theta
+        L[a + DBIAS] -= S[b + FINAL] * per_theta
+        L[a + DSLOPE] += S[b + LEFT] * per_theta
+        return S[b + G], 0.0
+
 
 @register
 class RampUngatedReadout(LinearRamp):
@@ -164,6 +207,7 @@ class RampUngatedReadout(LinearRamp):
 
     name = "ramp_ungated_readout"
     fires = False
+    adjoints = ("bias", "g")  # V starts from the bias
     parameters = (T_OPEN, Param("bias", 0.0, "added to the potential", per_neuron=True))
 
     @classmethod
@@ -193,3 +237,8 @@ class RampUngatedReadout(LinearRamp):
     @staticmethod
     def potential(S, b, t, p):
         return S[b + V] + S[b + G] * (min(t, p.t_open) - S[b + SINCE]) + S[b + THETA]
+
+    @staticmethod
+    def adjoint_flow(L, a, S, b, t, until, x, p):
+        per_x, rate = adjoint_until(L, a, t, until, p.t_open)
+        return per_x, x * rate

@@ -53,6 +53,8 @@ PARAMETERS = {
     "if": COMMON,
     "lif": [p | {"leak": leak} for p in COMMON for leak in (0.0, 0.5, 0.9)]
     + [{"leak": 0.49286654616164377, "bias": 0.5286575985846357, "v_threshold": 1.0424427625181676}],
+    "lif_shortcut": [p | {"leak": 0.75} for p in COMMON],
+    "peak": [{}, {"bias": 0.25}],
     "accumulator": [{}, {"bias": 0.5, "v_init": -1.0}, {"leak": 0.9, "v_init": 3.0}, {"leak": 0.5, "bias": 0.25}],
     "rate": [{}, {"v_threshold": 0.4}, {"v_threshold": 0.4, "v_floor": 0.0, "v_init": 1.9}, {"bias": 0.3, "amplitude": 0.7},
              {"leak": 0.7, "v_init": 5.0}, {"leak": 0.7, "bias": 0.31, "v_floor": -0.25}, {"bias": -0.2, "v_init": 3.0},
