@@ -117,8 +117,8 @@ def _bounded(network, name):
     """Return smallest and largest amplitude of a node, and its most spikes in a sample; ModelError where there is no bound."""
     node, factor = network.nodes[name], 1
     while isinstance(node, Relay):
-        if node.kind.kind == "jitter":
-            raise ModelError(f"early exit: '{node.name}' moves spikes in time and changes what they carry; nothing bounds that")
+        if node.kind.kind in ("jitter", "mask", "flip"):
+            raise ModelError(f"early exit: '{node.name}' makes spikes, moves them or changes their size; nothing bounds that")
         if node.kind.kind not in ("average", "deletion"):  # one spike of an average pool carries a share
             factor *= node.kind.size**2
         node = network.nodes[node.source]

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from eventsnn.ann.graph import LayerGraph
+from eventsnn.ann.hybrid_nets import hybrid_net
 from eventsnn.ann.initialise import he_normal
 from eventsnn.ann.layers import AveragePool2d, BatchNorm, Conv2d, Dense, Dropout, Flatten, MaxPool2d, ReLU
 from eventsnn.ann.quantised_nets import quantised
@@ -66,7 +67,7 @@ def mlp(n_in, hidden, n_out, *, dropout=0.0, input_dropout=0.0, seed=0, name="ml
 def conv_net(
     input_shape, features, hidden, n_out, *,
     kernel=3, padding="same", batch_norm=False, norm_place="before_relu", pool="max", dropout=0.0, feature_dropout=0.0,
-    seed=0, name="conv_net",
+    conv_dropout=(), seed=0, name="conv_net",
 ):  # fmt: skip
     """Make a convolutional stack followed by dense layers.
 
@@ -82,8 +83,8 @@ def conv_net(
         Number of classes.
     kernel : int, optional
         Kernel extent.
-    padding : {"same", "valid"}, optional
-        Border rule.
+    padding : {"same", "valid"} or sequence of them, optional
+        Border rule: one for all convolutions, or one each.
     batch_norm : bool, optional
         Batch normalisation at each convolution and dense hidden layer.
     norm_place : {"before_relu", "after_relu"}, optional
@@ -94,6 +95,8 @@ def conv_net(
         Dropout rate after each dense hidden layer, in [0, 1).
     feature_dropout : float, optional
         Dropout rate on the flattened features, in front of the first dense layer.
+    conv_dropout : sequence of float, optional
+        Dropout rates behind the convolutions that no pool follows, in order; empty: none.
     seed : int, optional
         Seed of the initial weights (He normal, biases 0).
     name : str, optional
@@ -120,14 +123,16 @@ def conv_net(
         pair = ([_batch_norm(count("norm"), width)] if batch_norm else []) + [ReLU(count("relu"))]
         return pair if norm_place == "before_relu" else pair[::-1]
 
-    for feature in features:
+    rates = dict(zip(_inner(features, conv_dropout), conv_dropout))
+    for place, feature in enumerate(features):
         if feature == "P":
             layers.append(pools[pool](count("pool")))
             continue
         shape = (kernel, kernel, channels, _whole(feature, "features"))
         label, channels = count("conv"), int(feature)
-        bias = np.zeros(channels, np.float32)
-        layers += [Conv2d(label, he_normal(seed, label, shape), bias, 1, padding), *activate(channels)]
+        border = padding if isinstance(padding, str) else padding[counts["conv"] - 1]
+        layers += [Conv2d(label, he_normal(seed, label, shape), np.zeros(channels, np.float32), 1, border), *activate(channels)]
+        layers += [Dropout(f"dropout_{label}", rates[place])] if rates.get(place) else []
     layers.append(Flatten("flatten"))
     layers += [Dropout("dropout0", feature_dropout)] if feature_dropout else []
     size = LayerGraph(input_shape, layers).output_shape[0]
@@ -139,13 +144,68 @@ def conv_net(
     return LayerGraph(input_shape, layers, name)
 
 
-def vgg16(input_shape=(32, 32, 3), n_out=10, *, hidden=(512,), batch_norm=True, dropout=0.0, seed=0):
-    """Make VGG16 for small images: 13 convolutions, five pools, dense layers; see :func:`conv_net`."""
-    graph = conv_net(input_shape, VGG16, hidden, n_out, batch_norm=batch_norm, dropout=dropout, seed=seed)
-    return replace(graph, name="vgg16")
+def _inner(features, rates):
+    """Return the places of the convolutions that no pool follows; there must be one for each rate."""
+    after = [*features[1:], None]
+    places = [i for i, feature in enumerate(features) if feature != "P" and after[i] != "P"]
+    if len(rates) not in (0, len(places)):
+        raise ModelError(f"architecture: conv_dropout must have {len(places)} rates, one for each convolution that no pool "
+                         f"follows, got {len(rates)}")  # fmt: skip
+    return places
 
 
-ARCHITECTURES = {"mlp": mlp, "conv_net": conv_net, "vgg16": vgg16, "quantised": quantised}
+def vgg16(input_shape=(32, 32, 3), n_out=10, *, hidden=(512,), seed=0, **options):
+    """Make VGG16: 13 convolutions, five pools, dense layers.
+
+    Parameters
+    ----------
+    input_shape : tuple of int, optional
+        (y, x, channel).
+    n_out : int, optional
+        Number of classes.
+    hidden : sequence of int, optional
+        Widths of the dense hidden layers: (512,) for CIFAR, (4096, 4096) for images of 224 x 224.
+    seed : int, optional
+        Seed of the initial weights.
+    **options
+        batch_norm (default True), norm_place, dropout, feature_dropout, conv_dropout: see :func:`conv_net`.
+
+    Returns
+    -------
+    LayerGraph
+    """
+    return replace(conv_net(input_shape, VGG16, hidden, n_out, **{"batch_norm": True, **options}, seed=seed), name="vgg16")
+
+
+def lenet5(
+    input_shape=(28, 28, 1), n_out=10, *, batch_norm=True, norm_place="before_relu", pool="max", dropout=0.08, seed=0,
+):  # fmt: skip
+    """Make LeNet5 with kernels of 5 x 5: 6 same, pool, 16 valid, pool, 120 valid, dense 84 (ttfs-relu-equivalence L8).
+
+    Parameters
+    ----------
+    input_shape : tuple of int, optional
+        (y, x, channel); at least 28 x 28.
+    n_out : int, optional
+        Number of classes.
+    batch_norm, norm_place, pool
+        See :func:`conv_net`.
+    dropout : float, optional
+        Dropout rate behind the last convolution and the dense hidden layer, in [0, 1).
+    seed : int, optional
+        Seed of the initial weights.
+
+    Returns
+    -------
+    LayerGraph
+    """
+    return conv_net(
+        input_shape, (6, "P", 16, "P", 120), (84,), n_out, kernel=5, padding=("same", "valid", "valid"), batch_norm=batch_norm,
+        norm_place=norm_place, pool=pool, dropout=dropout, feature_dropout=dropout, seed=seed, name="lenet5",
+    )  # fmt: skip
+
+
+ARCHITECTURES = {"mlp": mlp, "conv_net": conv_net, "vgg16": vgg16, "lenet5": lenet5, "quantised": quantised, "hybrid": hybrid_net}
 
 
 def build(kind, **options):

@@ -79,6 +79,10 @@ class Layer:
         """Return {field name: array} of the parameters that are present."""
         return {key: getattr(self, key) for key in self.ARRAYS if getattr(self, key) is not None}
 
+    def with_arrays(self, arrays):
+        """Return the layer with some of its arrays replaced, given as :meth:`arrays` names them."""
+        return replace(self, **arrays)
+
     def options(self):
         """Return {field name: value} of everything that is neither the name nor an array."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in (*self.ARRAYS, "name")}

@@ -6,8 +6,8 @@ from eventsnn.ann.torch_net import torch
 from eventsnn.errors import DataError
 
 
-def check_data(graph, dataset):
-    """Return (images, labels) as arrays that fit the graph; DataError says what does not."""
+def check_data(graph, dataset, crop=0):
+    """Return (images, labels) as arrays that fit the graph once a square of side `crop` is cut; DataError says what does not."""
     pair = isinstance(dataset, (tuple, list))
     if not pair and not (hasattr(dataset, "images") and hasattr(dataset, "labels")):
         raise DataError(f"training data: must be a pair (images, labels), got {type(dataset).__name__}")
@@ -17,8 +17,14 @@ def check_data(graph, dataset):
         images = images.astype(np.float32)
         if not np.isfinite(images).all():
             raise DataError("training data: images must be finite, got NaN or infinity")
-    if int(np.prod(images.shape[1:])) != int(np.prod(graph.input_shape)):
-        raise DataError(f"training data: samples have shape {images.shape[1:]}, the network takes {graph.input_shape}")
+    shape = images.shape[1:]
+    if crop:
+        if len(shape) < 2 or min(shape[:2]) < crop:
+            raise DataError(f"training data: crop {crop} needs images of at least {crop} x {crop}, got samples of shape {shape}")
+        shape = (crop, crop, *shape[2:])
+    if int(np.prod(shape)) != int(np.prod(graph.input_shape)):
+        cut = f", {shape} after the crop" if crop else ""
+        raise DataError(f"training data: samples have shape {images.shape[1:]}{cut}, the network takes {graph.input_shape}")
     classes = int(np.prod(graph.output_shape))
     if labels.shape != images.shape[:1] or labels.dtype.kind not in "iu":
         raise DataError(f"training data: needs one whole-number label per image, got {labels.dtype} {labels.shape} "
@@ -28,41 +34,131 @@ def check_data(graph, dataset):
     return images, labels.astype(np.int64)
 
 
-def scaled(batch, shape):
-    """Return a batch as float32 in the network's input shape; bytes become [0, 1]."""
+def prepared(batch, shape, settings, draws=None):
+    """Return a batch as the network takes it: cut, augmented, in [0, 1], standardised.
+
+    Parameters
+    ----------
+    batch : torch.Tensor, shape (n, ...)
+        Samples; bytes become [0, 1].
+    shape : tuple of int
+        Input shape of the network.
+    settings : TrainSettings
+        Its `shift`, `flip`, `crop`, `rotate`, `brightness`, `contrast` and `standardise`.
+    draws : torch.Tensor, shape (6, n), optional
+        Uniform numbers in [0, 1): vertical and horizontal place, flip, brightness, contrast, angle. None: evaluation, which
+        crops the middle and augments nothing.
+
+    Returns
+    -------
+    torch.Tensor, shape (n, *shape)
+        float32.
+    """
+    if draws is not None:
+        batch = augment(batch, draws, settings.shift, settings.flip, settings.crop)
+    elif settings.crop:
+        y, x = ((size - settings.crop) // 2 for size in batch.shape[1:3])
+        batch = batch[:, y : y + settings.crop, x : x + settings.crop]
     batch = batch.to(torch.float32) / 255 if batch.dtype == torch.uint8 else batch
-    return batch.reshape(len(batch), *shape)
+    batch = batch.reshape(len(batch), *shape)
+    if draws is not None:
+        batch = turned(batch, draws[5], settings.rotate) if settings.rotate else batch
+        batch = recolour(batch, draws, settings.brightness, settings.contrast)
+    return standardised(batch) if settings.standardise else batch
 
 
-def augment(batch, draws, shift, flip):
-    """Shift and mirror images.
+def augment(batch, draws, shift, flip, crop=0):
+    """Shift, cut and mirror images.
 
     Parameters
     ----------
     batch : torch.Tensor, shape (n, y, x, ...)
         Images.
-    draws : torch.Tensor, shape (3, n)
-        Uniform numbers in [0, 1): vertical shift, horizontal shift, flip.
+    draws : torch.Tensor, shape (3 or more, n)
+        Uniform numbers in [0, 1): vertical place, horizontal place, flip.
     shift : int
         Greatest shift in pixels; what comes in from outside is 0.
     flip : bool
         Whether half of the images are mirrored left to right.
+    crop : int, optional
+        Side of the square that is cut, anywhere in the image as `shift` has widened it.
 
     Returns
     -------
     torch.Tensor
-        Same shape.
+        Same shape, or with squares of side `crop`.
     """
-    if not shift and not flip:
+    if not shift and not flip and not crop:
         return batch
-    n, height, width = batch.shape[:3]
+    n = len(batch)
+    height, width = (crop, crop) if crop else batch.shape[1:3]
+    if shift:
+        batch = torch.nn.functional.pad(batch, (0, 0) * (batch.ndim - 3) + (shift, shift, shift, shift))
     y = torch.arange(height, device=batch.device).expand(n, height)
     x = torch.arange(width, device=batch.device).expand(n, width)
     if flip:
         x = torch.where(draws[2, :, None] < 0.5, width - 1 - x, x)
-    if shift:
-        padding = (0, 0) * (batch.ndim - 3) + (shift, shift, shift, shift)
-        batch = torch.nn.functional.pad(batch, padding)
-        offsets = (draws[:2] * (2 * shift + 1)).long()
-        y, x = y + offsets[0, :, None], x + offsets[1, :, None]
+    places = [(draw * (full - size + 1)).long() for draw, full, size in zip(draws, batch.shape[1:3], (height, width))]
+    y, x = y + places[0][:, None], x + places[1][:, None]
     return batch[torch.arange(n, device=batch.device)[:, None, None], y[:, :, None], x[:, None, :]]
+
+
+def turned(batch, draws, most):
+    """Turn images about their middle.
+
+    Parameters
+    ----------
+    batch : torch.Tensor, shape (n, y, x, channel)
+    draws : torch.Tensor, shape (n,)
+        Uniform numbers in [0, 1).
+    most : float
+        Greatest angle, either way, degrees.
+
+    Returns
+    -------
+    torch.Tensor
+        Same shape: bilinear between pixels; what comes in from outside repeats the border.
+    """
+    if batch.ndim != 4:
+        raise DataError(f"training: rotate needs images (y, x, channel), the network takes {tuple(batch.shape[1:])}")
+    angle = torch.deg2rad(most * (2 * draws - 1)).to(batch.dtype)
+    cos, sin, none = torch.cos(angle), torch.sin(angle), torch.zeros_like(angle)
+    aspect = batch.shape[1] / batch.shape[2]
+    places = torch.stack([cos, -sin * aspect, none, sin / aspect, cos, none], 1).reshape(-1, 2, 3)
+    x = batch.permute(0, 3, 1, 2)
+    grid = torch.nn.functional.affine_grid(places, x.shape, align_corners=False)
+    out = torch.nn.functional.grid_sample(x, grid, padding_mode="border", align_corners=False)
+    return out.permute(0, 2, 3, 1).contiguous()
+
+
+def recolour(batch, draws, brightness, contrast):
+    """Change brightness and contrast of images.
+
+    Parameters
+    ----------
+    batch : torch.Tensor, shape (n, y, x, channel)
+    draws : torch.Tensor, shape (5, n)
+        Rows 3 and 4 are used.
+    brightness, contrast : float
+        See :class:`eventsnn.ann.settings.TrainSettings`.
+
+    Returns
+    -------
+    torch.Tensor
+        f (x + b - m) + m: m the mean of x + b over the pixels of its channel; nothing is clipped.
+    """
+    each = (len(batch), *(1 for _ in batch.shape[1:]))
+    if brightness:
+        batch = batch + (brightness * (2 * draws[3] - 1)).to(batch.dtype).reshape(each)
+    if contrast:
+        mean, factor = batch.mean((1, 2), keepdim=True), 1 + contrast * (2 * draws[4] - 1)
+        batch = (batch - mean) * factor.to(batch.dtype).reshape(each) + mean
+    return batch
+
+
+def standardised(batch):
+    """Return (x - mean) / max(deviation, 1 / (255 sqrt(n))) of each image, n its number of values (all-integer-snn 3.3)."""
+    flat = batch.flatten(1)
+    least = 1 / (255 * flat.shape[1] ** 0.5)
+    flat = (flat - flat.mean(1, keepdim=True)) / flat.std(1, unbiased=False, keepdim=True).clamp(min=least)
+    return flat.reshape(batch.shape)

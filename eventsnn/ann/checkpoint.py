@@ -27,7 +27,7 @@ def identity(graph, settings, images, labels):
         Hex digest; a checkpoint with another one is refused.
     """
     digest = hashlib.sha256(json.dumps(settings.to_dict(), sort_keys=True).encode())
-    for layer in graph.layers:
+    for layer in (part for whole in graph.layers for part in (whole, *getattr(whole, "inner", ()))):
         digest.update(repr((type(layer).__name__, layer.name, sorted(layer.options().items()))).encode())
     arrays = [*graph.parameters().items(), ("images", images), ("labels", labels)]
     for name, array in arrays:

@@ -5,6 +5,7 @@ import re
 import numpy as np
 
 from eventsnn.ann.layers import BatchNorm, Dense, Flatten
+from eventsnn.ann.residual import Residual
 from eventsnn.errors import DataError
 
 FIELDS = {
@@ -38,6 +39,8 @@ def from_torch(graph, arrays):
     ------
     DataError
         If the number of layers, an array or a shape does not fit; the message names both sides.
+    ModelError
+        If the network has residual blocks.
 
     Notes
     -----
@@ -46,6 +49,10 @@ def from_torch(graph, arrays):
     fit this rule; rename its arrays.
     """
     prefixes = sorted({key.rpartition(".")[0] for key in arrays if key.rpartition(".")[2] not in IGNORED}, key=_natural)
+    for layer in graph.layers:
+        if isinstance(layer, Residual):
+            layer.complain("has two chains, and PyTorch arrays are matched by one order of layers; save the weights by name: "
+                           "graph.with_parameters({'block1.conv1.weights': ...})")  # fmt: skip
     layers = [(i, layer) for i, layer in enumerate(graph.layers) if layer.arrays()]
     if len(prefixes) != len(layers):
         raise DataError(f"PyTorch weights: the file has {len(prefixes)} layers ({', '.join(prefixes)}), the network "

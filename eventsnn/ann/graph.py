@@ -6,12 +6,14 @@ import numpy as np
 
 from eventsnn.ann.base import Layer
 from eventsnn.ann.layers import AveragePool2d, BatchNorm, Conv2d, Dense, Dropout, Flatten, MaxPool2d, ReLU
-from eventsnn.ann.quantised import QuantReLU, TernaryConv2d
+from eventsnn.ann.quantised import KBitConv2d, Qcfs, QuantReLU, TernaryConv2d
+from eventsnn.ann.residual import Residual
 from eventsnn.errors import ModelError, did_you_mean
 
 # Bytes that one batch of patches (im2col) and activations may take.
 BATCH_BYTES = 64 * 2**20
-KINDS = (Conv2d, TernaryConv2d, Dense, BatchNorm, ReLU, QuantReLU, MaxPool2d, AveragePool2d, Flatten, Dropout)
+KINDS = (Conv2d, TernaryConv2d, KBitConv2d, Dense, BatchNorm, ReLU, QuantReLU, Qcfs, MaxPool2d, AveragePool2d, Flatten, Dropout,
+         Residual)  # fmt: skip
 LAYERS = {kind.__name__: kind for kind in KINDS}
 
 
@@ -119,7 +121,7 @@ class LayerGraph:
             if np.shape(arrays[key]) != own[key].shape:
                 raise ModelError(f"parameter '{key}': must have shape {own[key].shape}, got {np.shape(arrays[key])}")
         new = (
-            replace(x, **{key: arrays[f"{x.name}.{key}"] for key in x.arrays() if f"{x.name}.{key}" in arrays})
+            x.with_arrays({key: arrays[f"{x.name}.{key}"] for key in x.arrays() if f"{x.name}.{key}" in arrays})
             for x in self.layers
         )
         return replace(self, layers=tuple(new))
@@ -162,7 +164,8 @@ class LayerGraph:
         """Return how many samples go through the graph at once within the memory bound."""
         largest, shape = int(np.prod(self.input_shape)), self.input_shape
         for layer, out in zip(self.layers, self.shapes):
-            patch = int(np.prod(layer.weights.shape[:3])) * out[0] * out[1] if isinstance(layer, Conv2d) else 0
+            inner = [x for x in getattr(layer, "inner", (layer,)) if isinstance(x, Conv2d)]
+            patch = max((int(np.prod(x.weights.shape[:3])) for x in inner), default=0) * int(np.prod(out[:2]))
             largest = max(largest, patch + int(np.prod(shape)) + int(np.prod(out)))
             shape = out
         return max(1, min(4096, BATCH_BYTES // (largest * itemsize)))

@@ -170,11 +170,35 @@ class Pool(Layer):
 
 @dataclass(frozen=True, eq=False)
 class MaxPool2d(Pool):
-    """Largest value of each cell."""
+    """Largest value of each cell; in channels whose entry of ``signs`` is -1 the smallest (no signs: all +1)."""
+
+    signs: tuple = ()
+
+    def __post_init__(self):
+        """Check the size and the signs."""
+        super().__post_init__()
+        for sign in self.signs:
+            if sign not in (-1, 1):
+                self.complain(f"signs must be +1 or -1, got {sign!r}")
+        signs = tuple(map(int, self.signs))
+        object.__setattr__(self, "signs", signs if -1 in signs else ())
+
+    def options(self):
+        """Return the options; `signs` only where there are some."""
+        return {"size": self.size} | ({"signs": self.signs} if self.signs else {})
+
+    def out_shape(self, shape):
+        """Return (y // size, x // size, channel)."""
+        if len(shape) == 3 and self.signs and len(self.signs) != shape[2]:
+            self.complain(f"has {len(self.signs)} signs, the layer before makes {shape[2]} channels")
+        return super().out_shape(shape)
 
     def apply(self, x):
-        """Return the maximum over each cell."""
-        return self.cells(x).max(axis=(2, 4))
+        """Return the maximum (sign -1: the minimum) over each cell."""
+        if not self.signs:
+            return self.cells(x).max(axis=(2, 4))
+        signs = np.asarray(self.signs, x.dtype)
+        return signs * (signs * self.cells(x)).max(axis=(2, 4))
 
 
 @dataclass(frozen=True, eq=False)

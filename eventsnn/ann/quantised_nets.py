@@ -7,17 +7,18 @@ import numpy as np
 from eventsnn.ann.graph import LayerGraph
 from eventsnn.ann.initialise import normal
 from eventsnn.ann.layers import BatchNorm, Conv2d, Dense, Flatten, ReLU
-from eventsnn.ann.quantised import QuantReLU, TernaryConv2d
-from eventsnn.ann.quantised import ternary as ternarised
+from eventsnn.ann.quantised import KBitConv2d, QuantConv2d, QuantReLU, TernaryConv2d
 from eventsnn.errors import ModelError
 
 LENET = "32C5-P2-64C5-P2-1000"
 VGG_NET = "96C3-256C3-P2-384C3-P2-384C3-256C3-P2-1024-1024"
 CONV_SPREAD, DENSE_SPREAD, GAMMA_SPREAD = 0.02, 0.1, 0.002
+GRID_SPREAD = 0.5  # of weights of few bits: 0.02 would round to 0
 PART = re.compile(r"(?P<channels>\d+)(C(?P<kernel>\d+))?|P(?P<pool>\d+)")
 
 
-def quantised(input_shape, layers, n_out, *, padding="valid", k=0, top=4.0, ternary=True, seed=0, name="quantised"):
+def quantised(input_shape, layers, n_out, *, padding="valid", k=0, top=4.0, ternary=True, weight_bits=None, seed=0,
+              name="quantised"):  # fmt: skip
     """Make a convolutional network with rounded activations and ternary hidden weights.
 
     Parameters
@@ -37,8 +38,11 @@ def quantised(input_shape, layers, n_out, *, padding="valid", k=0, top=4.0, tern
         Greatest activation of the first layer, the encoder, whose levels are whole numbers.
     ternary : bool, optional
         Whether the weights of all convolutions but the first are ternary.
+    weight_bits : int, optional
+        Without ``ternary``: bits of these weights, see :func:`eventsnn.ann.quantised.k_bit`; default floats.
     seed : int, optional
-        Seed of the initial weights: normal of 0.02 (convolutions) and 0.1 (dense), gamma normal of 0.002 about 1.
+        Seed of the initial weights: normal of 0.02 (convolutions; 0.5 with ``weight_bits``) and 0.1 (dense), gamma normal of
+        0.002 about 1.
     name : str, optional
         Name of the graph.
 
@@ -47,26 +51,44 @@ def quantised(input_shape, layers, n_out, *, padding="valid", k=0, top=4.0, tern
     LayerGraph
         Layers ``conv1``, ``norm1``, ``act1``, ..., ``flatten``, ``output``; no biases, they are in the batch norm.
 
+    Raises
+    ------
+    ModelError
+        If a part is not understood, does not fit its map, or options exclude each other.
+
     Notes
     -----
     Source: all-integer-snn A2 - A7, 3.1, 3.2: LeNet for MNIST with valid, VGG-Net for 24 x 24 crops with same padding.
     """
+    if ternary and weight_bits is not None:
+        raise ModelError("architecture 'quantised': weight_bits is for networks with 'ternary: false'")
     made, shape = [], tuple(int(n) for n in input_shape)
     for i, (channels, kernel, stride, rule) in enumerate(_parts(layers, shape, padding), start=1):
         weights = CONV_SPREAD * normal(seed, f"conv{i}", (kernel, kernel, shape[2], channels))
-        kind = TernaryConv2d if ternary and k is not None and i > 1 else Conv2d
+        conv = Conv2d(f"conv{i}", weights, None, stride, rule)
+        if i > 1 and k is not None:
+            conv = _rounded(conv, ternary, weight_bits)
         gamma = 1 + GAMMA_SPREAD * normal(seed, f"norm{i}", (channels,))
         zeros = np.zeros(channels, np.float32)
         if k is None:
             act = ReLU(f"act{i}")
         else:
             act = QuantReLU(f"act{i}", 0, top) if i == 1 else QuantReLU(f"act{i}", k)
-        conv = kind(f"conv{i}", weights, None, stride, rule)
         made += [conv, BatchNorm(f"norm{i}", gamma, zeros, zeros, np.ones(channels, np.float32)), act]
         shape = conv.out_shape(shape)
     size = int(np.prod(shape))
     made += [Flatten("flatten"), Dense("output", DENSE_SPREAD * normal(seed, "output", (size, n_out)), None)]
     return LayerGraph(input_shape, made, name)
+
+
+def _rounded(conv, ternary, bits):
+    """Return a convolution that multiplies with rounded weights."""
+    how = {"stride": conv.stride, "padding": conv.padding}
+    if ternary:
+        return TernaryConv2d(conv.name, conv.weights, **how)
+    if bits is None:
+        return conv
+    return KBitConv2d(conv.name, conv.weights * np.float32(GRID_SPREAD / CONV_SPREAD), bits=bits, **how)
 
 
 def _parts(text, shape, padding):
@@ -84,6 +106,8 @@ def _parts(text, shape, padding):
             kernel, rule = (int(found["kernel"]), padding) if found["kernel"] else (height, "valid")
         if found["channels"] and not found["kernel"] and height != width:
             raise ModelError(f"architecture: part {part!r} covers a whole square map, got {height} x {width}")
+        if rule == "valid" and ((height - kernel) % stride or (width - kernel) % stride):
+            raise ModelError(f"architecture: part {part!r} does not divide a map of {height} x {width}")
         yield channels, kernel, stride, rule
         if rule == "valid":
             height, width = ((n - kernel) // stride + 1 for n in (height, width))
@@ -139,6 +163,6 @@ def _ordered(graph):
         if isinstance(layer, BatchNorm):
             found += [(f"{layer.name}.{key}", getattr(layer, key)) for key in ("beta", "gamma", "mean", "variance")]
         elif isinstance(layer, Conv2d | Dense):
-            used = ternarised(layer.weights) if isinstance(layer, TernaryConv2d) else layer.weights
+            used = layer.used() if isinstance(layer, QuantConv2d) else layer.weights
             found.append((f"{layer.name}.weights", used))
     return found

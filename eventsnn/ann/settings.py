@@ -7,14 +7,14 @@ from eventsnn.ann.twin_settings import TwinSettings
 from eventsnn.errors import ModelError, did_you_mean
 
 OPTIMISERS = ("adam", "sgd")
-SCHEDULES = ("constant", "cosine", "one_cycle", "step")
+SCHEDULES = ("constant", "cosine", "milestones", "one_cycle", "step")
 CHOICES = {
     "optimiser": OPTIMISERS,
     "schedule": SCHEDULES,
     "precision": ("float32", "bfloat16"),
     "device": ("auto", "cpu", "cuda"),
     "keep": ("last", "best"),
-    "activity_kind": ("l1", "hoyer"),
+    "activity_kind": ("l1", "l1_sum", "hoyer"),
 }
 # (least, greatest, greatest allowed)
 RANGES = {
@@ -25,10 +25,18 @@ RANGES = {
     "weight_decay": (0, math.inf, False),
     "step_epochs": (1, math.inf, False),
     "step_factor": (0, 1, True),
+    "lr_reduce": (1, math.inf, False),
+    "abort_after": (0, math.inf, False),
+    "abort_below": (0, 1, True),
     "warm_up": (0, 1, True),
     "label_smoothing": (0, 1, False),
     "validation": (0, math.inf, False),
     "shift": (0, math.inf, False),
+    "crop": (0, math.inf, False),
+    "brightness": (0, math.inf, False),
+    "contrast": (0, 1, True),
+    "rotate": (0, 180, True),
+    "rate_decay": (0, math.inf, False),
     "seed": (-math.inf, math.inf, False),
     "threads": (0, math.inf, False),
     "activity_penalty": (0, math.inf, False),
@@ -46,24 +54,34 @@ class TrainSettings:
     batch_size : int
         Samples per step.
     optimiser : {"adam", "sgd"}
-        SGD uses ``momentum`` (Nesterov); Adam uses the standard betas 0.9, 0.999.
+        SGD uses ``momentum``; Adam uses the standard betas 0.9, 0.999.
     learning_rate : float
         Peak learning rate.
     momentum : float
         Of SGD, in [0, 1).
+    nesterov : bool
+        Of SGD: Nesterov's momentum.
+    amsgrad : bool
+        Of Adam: divide by the largest second moment so far.
+    decoupled : bool
+        Of Adam: weight decay acts on the weights themselves (AdamW); False: as an L2 penalty, through the gradient.
     weight_decay : float
-        L2 penalty on weights (not on biases and batch norm); decoupled for Adam.
-    schedule : {"constant", "cosine", "one_cycle", "step"}
-        Course of the learning rate over all steps; see :func:`learning_rate`.
+        L2 penalty on weights (not on biases and batch norm).
+    schedule : {"constant", "cosine", "milestones", "one_cycle", "step"}
+        Course of the learning rate over all steps; see :func:`eventsnn.ann.schedules.learning_rate`.
     step_epochs, step_factor : int, float
         ``step``: the rate is multiplied by the factor every so many epochs.
+    lr_interval, lr_reduce : tuple of float, float
+        ``milestones``: the rate is divided by lr_reduce at each of these parts of all epochs, in [0, 1].
+    rate_decay : float
+        Whatever the schedule, the rate is divided by 1 + rate_decay x step.
     warm_up : float
         ``one_cycle``: share of all steps in which the rate rises, in [0, 1].
     label_smoothing : float
         Share of the target spread over all classes, in [0, 1).
     activity_penalty : float
         Weight of a penalty on the outputs of the ReLU layers, for sparse spiking networks; 0: none.
-    activity_kind : {"l1", "hoyer"}
+    activity_kind : {"l1", "l1_sum", "hoyer"}
         Its form; see :class:`eventsnn.ann.sparsity.ActivityPenalty`.
     validation : int
         Samples held out from the end of a seeded shuffle; never trained on.
@@ -71,8 +89,20 @@ class TrainSettings:
         Augmentation: each image is shifted by up to so many pixels in y and x (zero padding and random crop).
     flip : bool
         Augmentation: mirror left and right with probability 1/2.
+    crop : int
+        Side of a square that is cut from each image: at random in training, from the middle in evaluation; 0: none.
+    rotate : float
+        Augmentation: each image is turned by up to so many degrees, either way; what comes in repeats the border.
+    brightness : float
+        Augmentation: up to so much, of either sign, is added to all values of an image.
+    contrast : float
+        Augmentation: values move away from the mean of their channel by a factor in [1 - contrast, 1 + contrast].
+    standardise : bool
+        Each image less its mean, divided by its standard deviation, in training and in evaluation; last of all.
     keep : {"last", "best"}
         Weights returned: of the last epoch, or of the best on the validation part.
+    abort_after, abort_below : int, float
+        The run ends early if after so many epochs the accuracy (on the validation part, if there is one) is below that; 0: never.
     seed : int
         Of the split, the order, the augmentation and dropout.
     precision : {"float32", "bfloat16"}
@@ -99,10 +129,16 @@ class TrainSettings:
     optimiser: str = "adam"
     learning_rate: float = 1e-3
     momentum: float = 0.9
+    nesterov: bool = True
+    amsgrad: bool = False
+    decoupled: bool = True
     weight_decay: float = 0.0
     schedule: str = "cosine"
     step_epochs: int = 10
     step_factor: float = 0.1
+    lr_interval: tuple = (0.6, 0.8, 0.9)
+    lr_reduce: float = 10.0
+    rate_decay: float = 0.0
     warm_up: float = 0.3
     label_smoothing: float = 0.0
     activity_penalty: float = 0.0
@@ -110,7 +146,14 @@ class TrainSettings:
     validation: int = 0
     shift: int = 0
     flip: bool = False
+    crop: int = 0
+    brightness: float = 0.0
+    contrast: float = 0.0
+    rotate: float = 0.0
+    standardise: bool = False
     keep: str = "last"
+    abort_after: int = 0
+    abort_below: float = 0.15
     seed: int = 0
     precision: str = "float32"
     channels_last: bool = True
@@ -134,6 +177,10 @@ class TrainSettings:
             if not (good and least <= value and (value < most or (closed and value == most))):
                 wanted = f"a {'whole ' if whole else ''}number in [{least}, {most}{']' if closed else ')'}"
                 raise ModelError(f"training: {name} must be {wanted}, got {value!r}")
+        parts = tuple(self.lr_interval)
+        if not all(isinstance(f, int | float) and not isinstance(f, bool) and 0 <= f <= 1 for f in parts):
+            raise ModelError(f"training: lr_interval must be parts of all epochs, each in [0, 1], got {self.lr_interval!r}")
+        object.__setattr__(self, "lr_interval", parts)
         if isinstance(self.twin, dict):
             object.__setattr__(self, "twin", TwinSettings(**self.twin))
         if self.twin is not None and self.precision != "float32":
@@ -154,8 +201,8 @@ class TrainSettings:
         return cls(**values)
 
     def to_dict(self):
-        """Return the settings as a plain dict."""
-        return asdict(self)
+        """Return the settings as plain data."""
+        return asdict(self) | {"lr_interval": list(self.lr_interval)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,40 +229,3 @@ class TrainResult:
     epoch: int
     device: str
     seconds: float
-
-
-def learning_rate(settings, step, steps, steps_per_epoch):
-    """Return the learning rate of one step; a pure function, so that resuming needs no scheduler state.
-
-    Parameters
-    ----------
-    settings : TrainSettings
-        ``learning_rate`` = a, ``schedule`` and its options.
-    step, steps, steps_per_epoch : int
-        This step (from 0), all steps, steps of one epoch.
-
-    Returns
-    -------
-    float
-
-    Notes
-    -----
-    constant: a.  step: a f^floor(epoch / step_epochs).  cosine: a (1 + cos(pi s)) / 2 with s = step / steps.
-    one_cycle: cosine from a / 25 up to a over the first ``warm_up`` of all steps, then cosine down to a / 250 000
-    (Smith and Topin, arXiv:1708.07120, in the form of PyTorch's OneCycleLR).
-    """
-    peak = settings.learning_rate
-    if settings.schedule == "constant":
-        return peak
-    if settings.schedule == "step":
-        return peak * settings.step_factor ** (step // steps_per_epoch // settings.step_epochs)
-
-    def between(start, end, s):
-        return end + (start - end) * (1 + math.cos(math.pi * s)) / 2
-
-    if settings.schedule == "cosine":
-        return between(peak, 0.0, step / max(1, steps))
-    rise = settings.warm_up * steps
-    if step < rise:
-        return between(peak / 25, peak, step / rise)
-    return between(peak, peak / 25e4, (step - rise) / max(1.0, steps - rise))

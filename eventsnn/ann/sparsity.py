@@ -45,8 +45,9 @@ class _Penalty(torch.autograd.Function):
             value = total * total / (n * power)
             ctx.terms = 2 * total / (n * power) * (weight / samples), 2 * value / power * (weight / samples)
         else:
-            value = total / n
-            ctx.terms = torch.full_like(total, weight / (samples * n)), None
+            count = n if kind == "l1" else 1
+            value = total / count
+            ctx.terms = torch.full_like(total, weight / (samples * count)), None
         meter += weight * value.mean().double()
         ctx.save_for_backward(a)
         return a.view_as(a)
@@ -70,7 +71,7 @@ class ActivityPenalty:
         Its layer graph.
     strength : float
         Weight of the penalty in the loss.
-    kind : {"l1", "hoyer"}
+    kind : {"l1", "l1_sum", "hoyer"}
         See Notes.
     device : torch.device
         Where the network is.
@@ -81,6 +82,7 @@ class ActivityPenalty:
     spikes would cause (:func:`fan_out_shares`), the mean over samples of
 
     - ``l1``: strength * sum_l c_l * sum |a| / n
+    - ``l1_sum``: strength * sum_l sum |a|, the activity regulariser of Keras (ttfs-relu-equivalence T12)
     - ``hoyer``: strength * sum_l c_l * (sum |a|)^2 / (n sum a^2), between strength / n and strength. It does not change
       when a layer is scaled, so batch norm cannot evade it (Hoyer's measure, squared; Kurtz et al., ICML 2020).
     """
@@ -90,7 +92,8 @@ class ActivityPenalty:
         shares = fan_out_shares(graph)
         for layer, module in zip(graph.layers, net.stack):
             if layer.name in shares:
-                module.register_forward_hook(self._hook(strength * shares[layer.name], kind))
+                weight = strength if kind == "l1_sum" else strength * shares[layer.name]
+                module.register_forward_hook(self._hook(weight, kind))
 
     def _hook(self, weight, kind):
         def penalise(module, arguments, output):

@@ -4,15 +4,9 @@ import numpy as np
 
 from eventsnn.ann.base import same_padding
 from eventsnn.ann.layers import AveragePool2d, BatchNorm, Conv2d, Dense, Dropout, Flatten, MaxPool2d, ReLU
-from eventsnn.ann.quantised import ROUND_UP, TERNARY_SHARE, QuantReLU, TernaryConv2d
-from eventsnn.errors import RunError
-
-try:
-    import torch
-    from torch import nn
-    from torch.nn import functional
-except ImportError as error:
-    raise RunError("training a source network needs PyTorch, which is an extra: pip install eventsnn[ann]") from error
+from eventsnn.ann.quantised import KBitConv2d, Qcfs, QuantReLU, TernaryConv2d
+from eventsnn.ann.residual import Residual
+from eventsnn.ann.torch_quantised import ClipFloorShift, RoundedReLU, functional, k_bit_weights, nn, ternary_weights, torch
 
 # Batch norm while training: new = 0.9 old + 0.1 batch, PyTorch's default.
 NORM_MOMENTUM = 0.1
@@ -62,23 +56,32 @@ class _TernaryConv(_Conv):
     """Convolution that multiplies with -1, 0, +1 and moves the floats behind them."""
 
     def used(self):
-        """Ternary weights; the gradient of the published rule (two nested signs, each the identity) is twice the plain one."""
-        w = self.weight
-        limit = TERNARY_SHARE * w.detach().abs().mean(dtype=torch.float64).to(w.dtype)
-        signs = torch.sign(w) * (w.abs() >= limit)
-        return signs + 2 * (w - w.detach())
+        return ternary_weights(self.weight)
 
 
-class _QuantReLU(nn.Module):
-    """Rounded rectifier; the rounding has the identity as its gradient."""
+class _KBitConv(_Conv):
+    """Convolution that multiplies with weights of few bits and moves the floats behind them."""
 
-    def __init__(self, layer):
+    def __init__(self, layer, shape, dtype):
+        super().__init__(layer, shape, dtype)
+        self.bits = layer.bits
+
+    def used(self):
+        return k_bit_weights(self.weight, self.bits)
+
+
+class _Qcfs(nn.Module):
+    """Twin of a Qcfs layer."""
+
+    def __init__(self, layer, shape, dtype):
         super().__init__()
-        self.grid, self.top = 2.0**layer.k, layer.top
+        self.top, self.levels = nn.Parameter(_tensor(layer.top, dtype)), layer.levels
 
     def forward(self, x):
-        y = functional.relu(x) if self.top is None else x.clamp(0, self.top)
-        return torch.round(y.detach() * self.grid + ROUND_UP) / self.grid + (y - y.detach())
+        return ClipFloorShift.apply(x.to(self.top.dtype), self.top, self.levels)
+
+    def arrays(self):
+        return {"top": self.top}
 
 
 class _Dense(nn.Linear):
@@ -120,8 +123,54 @@ class _Flatten(nn.Module):
         return (x.permute(0, 2, 3, 1) if x.ndim == 4 else x).flatten(1)
 
 
-def _module(layer, shape, dtype):
-    """Make the module of one layer."""
+class _Residual(nn.Module):
+    """Two chains whose outputs are added; an empty shortcut is the identity."""
+
+    def __init__(self, layer, shape, dtype):
+        super().__init__()
+        self.names = [x.name for x in layer.inner]
+        self.body, self.shortcut = (nn.ModuleList(_chain(part, shape, dtype)) for part in (layer.body, layer.shortcut))
+
+    def forward(self, x):
+        out, beside = x, x
+        for module in self.body:
+            out = module(out)
+        for module in self.shortcut:
+            beside = module(beside)
+        return out + beside
+
+    def arrays(self):
+        return _arrays(self.names, (*self.body, *self.shortcut))
+
+
+def _chain(layers, shape, dtype):
+    """Yield the modules of layers that follow each other."""
+    for layer in layers:
+        yield module_of(layer, shape, dtype)
+        shape = layer.out_shape(shape)
+
+
+def _arrays(names, modules):
+    """Return {"layer.field": tensor} of named modules."""
+    pairs = ((name, module) for name, module in zip(names, modules) if hasattr(module, "arrays"))
+    return {f"{name}.{key}": value for name, module in pairs for key, value in module.arrays().items()}
+
+
+class _SignedPool(nn.MaxPool2d):
+    """Max pool that takes the minimum in channels of sign -1."""
+
+    def __init__(self, layer, dtype):
+        super().__init__(layer.size)
+        self.register_buffer("signs", torch.tensor(layer.signs, dtype=dtype).reshape(-1, 1, 1), persistent=False)
+
+    def forward(self, x):
+        return self.signs * super().forward(self.signs * x)
+
+
+def module_of(layer, shape, dtype):
+    """Return the module of a layer whose input has the given shape (y, x, channel) or (n,)."""
+    if isinstance(layer, MaxPool2d) and layer.signs:
+        return _SignedPool(layer, dtype)
     if isinstance(layer, (MaxPool2d, AveragePool2d)):
         return (nn.MaxPool2d if isinstance(layer, MaxPool2d) else nn.AvgPool2d)(layer.size)
     if isinstance(layer, Dropout):
@@ -129,8 +178,13 @@ def _module(layer, shape, dtype):
     if isinstance(layer, (ReLU, Flatten)):
         return nn.ReLU() if isinstance(layer, ReLU) else _Flatten()
     if isinstance(layer, QuantReLU):
-        return _QuantReLU(layer)
-    return {Conv2d: _Conv, TernaryConv2d: _TernaryConv, Dense: _Dense, BatchNorm: _Norm}[type(layer)](layer, shape, dtype)
+        return RoundedReLU(layer)
+    if isinstance(layer, Residual):
+        return _Residual(layer, shape, dtype)
+    return _MODULES[type(layer)](layer, shape, dtype)
+
+
+_MODULES = {Conv2d: _Conv, TernaryConv2d: _TernaryConv, KBitConv2d: _KBitConv, Dense: _Dense, BatchNorm: _Norm, Qcfs: _Qcfs}
 
 
 class TorchNet(nn.Module):
@@ -154,7 +208,7 @@ class TorchNet(nn.Module):
         shapes = (graph.input_shape, *graph.shapes[:-1])
         # PyTorch forbids dots in module names; a layer may have one.
         self.names = [layer.name for layer in graph.layers]
-        self.stack = nn.ModuleList(_module(layer, s, dtype) for layer, s in zip(graph.layers, shapes))
+        self.stack = nn.ModuleList(module_of(layer, s, dtype) for layer, s in zip(graph.layers, shapes))
 
     def forward(self, x):
         """Return logits (n, n_classes)."""
@@ -166,9 +220,5 @@ class TorchNet(nn.Module):
 
     def arrays(self):
         """Return {"layer.field": array} of all parameters in the graph's layout."""
-        return {
-            f"{name}.{key}": value.detach().to("cpu", copy=True).contiguous().numpy()
-            for name, module in zip(self.names, self.stack)
-            if hasattr(module, "arrays")
-            for key, value in module.arrays().items()
-        }
+        found = _arrays(self.names, self.stack)
+        return {key: value.detach().to("cpu", copy=True).contiguous().numpy() for key, value in found.items()}

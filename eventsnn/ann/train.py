@@ -5,8 +5,6 @@ comes from PyTorch's own, reseeded in every epoch.  Nothing but weights and opti
 is why a resumed run is bit-identical in the deterministic mode.
 """
 
-import contextlib
-import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from eventsnn.ann import checkpoint as checkpoints
-from eventsnn.ann.batches import augment, check_data, scaled
-from eventsnn.ann.settings import TrainResult, TrainSettings, learning_rate
+from eventsnn.ann.batches import check_data, prepared
+from eventsnn.ann.device import choose_device, torch_mode
+from eventsnn.ann.schedules import learning_rate
+from eventsnn.ann.settings import TrainResult, TrainSettings
 from eventsnn.ann.sparsity import ActivityPenalty
 from eventsnn.ann.torch_net import TorchNet, torch
 from eventsnn.ann.ttfs_twin import KERNELS, TtfsTwin, split_kernels
@@ -23,7 +23,7 @@ from eventsnn.errors import DataError, RunError
 from eventsnn.random import key, uniform
 
 functional = torch.nn.functional
-EVALUATION_BATCH = 1000
+EVALUATION_BATCH = 250
 
 
 def train(graph, dataset, settings, *, checkpoint=None, progress=None):
@@ -55,49 +55,21 @@ def train(graph, dataset, settings, *, checkpoint=None, progress=None):
         If the loss is not finite, or a GPU is asked for and missing.
     """
     started, settings = time.perf_counter(), TrainSettings.of(settings)
-    images, labels = check_data(graph, dataset)
+    images, labels = check_data(graph, dataset, settings.crop)
     device = choose_device(settings.device)
-    with _torch_mode(settings, device):
+    with torch_mode(settings, device):
         trainer = _Trainer(graph, images, labels, settings, device)
         if checkpoint is not None:
             trainer.identity = checkpoints.identity(graph, settings, images, labels)
             if Path(checkpoint).exists():
                 trainer.restore(checkpoint)
-        while trainer.epoch < settings.epochs:
+        while trainer.epoch < settings.epochs and not trainer.hopeless:
             record = trainer.run_epoch()
             if checkpoint is not None:
                 trainer.save(checkpoint)
             if progress is not None:
                 progress(record)
         return trainer.result(time.perf_counter() - started)
-
-
-def choose_device(name):
-    """Return the torch device for "auto", "cpu" or "cuda"; RunError if there is no such GPU."""
-    found = torch.cuda.is_available()
-    if name == "cuda" and not found:
-        raise RunError("training: device 'cuda' was asked for, but PyTorch finds no GPU; use device: auto or cpu")
-    return torch.device("cuda" if found and name != "cpu" else "cpu")
-
-
-@contextlib.contextmanager
-def _torch_mode(settings, device):
-    """Set PyTorch's global switches for one run and put them back."""
-    before = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads(), torch.backends.cudnn.benchmark
-    if settings.deterministic and device.type == "cuda":
-        # cuBLAS sums in a fixed order only with this workspace setting.
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(settings.deterministic)
-    torch.backends.cudnn.benchmark = not settings.deterministic
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
-    try:
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            yield
-    finally:
-        torch.use_deterministic_algorithms(before[0])
-        torch.set_num_threads(before[1])
-        torch.backends.cudnn.benchmark = before[2]
 
 
 class _Trainer:
@@ -109,8 +81,11 @@ class _Trainer:
             raise DataError(f"training: validation takes {settings.validation} of {len(images)} images, none is left")
         split = np.argsort(uniform(key(settings.seed, "split"), 0, 0, len(images)), kind="stable")
         self.parts = split[: len(split) - settings.validation], split[len(split) - settings.validation :]
-        if (settings.shift or settings.flip) and images.ndim < 3:
-            raise DataError(f"training: shift and flip need images (n, y, x[, channel]), got shape {images.shape}")
+        if (settings.shift or settings.flip or settings.rotate) and images.ndim < 3:
+            raise DataError(f"training: shift, flip and rotate need images (n, y, x[, channel]), got shape {images.shape}")
+        if (settings.brightness or settings.contrast) and len(graph.input_shape) != 3:
+            raise DataError("training: brightness and contrast need a network that takes images (y, x, channel), "
+                            f"got {graph.input_shape}")  # fmt: skip
         self.images = torch.as_tensor(images.copy(), device=device)
         self.labels = torch.as_tensor(labels, device=device)
         twin = settings.twin
@@ -136,20 +111,31 @@ class _Trainer:
         if kernels:
             groups.append({"params": kernels, "weight_decay": 0.0, "factor": s.twin.kernel_rate})
         if s.optimiser == "adam":
-            return torch.optim.AdamW(groups, lr=s.learning_rate)
-        return torch.optim.SGD(groups, lr=s.learning_rate, momentum=s.momentum, nesterov=s.momentum > 0)
+            kind = torch.optim.AdamW if s.decoupled else torch.optim.Adam
+            return kind(groups, lr=s.learning_rate, amsgrad=s.amsgrad)
+        return torch.optim.SGD(groups, lr=s.learning_rate, momentum=s.momentum, nesterov=s.nesterov and s.momentum > 0)
 
-    def _logits(self, batch):
-        low = self.settings.precision == "bfloat16"
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=low):
-            return self.net(scaled(batch, self.graph.input_shape)).float()
+    @property
+    def hopeless(self):
+        """Whether the rule of `abort_after` ends the run here."""
+        s = self.settings
+        if not s.abort_after or self.epoch < s.abort_after:
+            return False
+        last = self.curve[-1]
+        held = last["validation_accuracy"]
+        return (last["train_accuracy"] if held is None else held) < s.abort_below
+
+    def _logits(self, members, draws=None):
+        batch = prepared(self.images[members], self.graph.input_shape, self.settings, draws)
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.settings.precision == "bfloat16"):
+            return self.net(batch).float()
 
     def run_epoch(self):
         """Train one epoch and return its record."""
         s, epoch = self.settings, self.epoch
         members = self.parts[0][np.argsort(uniform(key(s.seed, "order"), epoch, 0, len(self.parts[0])), kind="stable")]
         members = torch.as_tensor(members, device=self.device)
-        draws = uniform(key(s.seed, "augment"), epoch, np.arange(3), len(members))
+        draws = uniform(key(s.seed, "augment"), epoch, np.arange(6), len(members))
         draws = torch.as_tensor(draws, device=self.device)
         torch.manual_seed(int(key(s.seed, "dropout", epoch)) >> 1)
         self.net.train()
@@ -163,7 +149,7 @@ class _Trainer:
                 group["lr"] = rate * group["factor"]
             part = slice(start, start + s.batch_size)
             labels = self.labels[members[part]]
-            logits = self._logits(augment(self.images[members[part]], draws[:, part], s.shift, s.flip))
+            logits = self._logits(members[part], draws[:, part])
             loss = functional.cross_entropy(logits, labels, label_smoothing=s.label_smoothing)
             self.optimiser.zero_grad(set_to_none=True)
             loss.backward()
@@ -196,7 +182,7 @@ class _Trainer:
         with torch.inference_mode():
             for start in range(0, len(members), EVALUATION_BATCH):
                 part = torch.as_tensor(members[start : start + EVALUATION_BATCH], device=self.device)
-                logits, labels = self._logits(self.images[part]), self.labels[part]
+                logits, labels = self._logits(part), self.labels[part]
                 loss += functional.cross_entropy(logits, labels, reduction="sum").item()
                 hits += (logits.argmax(1) == labels).sum().item()
         return loss / len(members), hits / len(members)

@@ -5,6 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from eventsnn.ann.layers import WEIGHTED, AveragePool2d, BatchNorm, Conv2d, Dropout, Flatten, MaxPool2d, ReLU
+from eventsnn.ann.quantised import Qcfs, QuantReLU
+from eventsnn.ann.residual import Residual
 from eventsnn.errors import ModelError
 
 POOLS = (MaxPool2d, AveragePool2d)
@@ -27,8 +29,7 @@ def fold_batch_norm(graph):
     Raises
     ------
     ModelError
-        If a batch norm can stand nowhere else; the message names the layer and says why: no weights follow it before
-        the next ReLU, or a negative factor meets a max pool (the maximum would become a minimum).
+        If a batch norm can stand nowhere else: no weights follow it before the next ReLU; the message names it.
 
     Notes
     -----
@@ -36,7 +37,8 @@ def fold_batch_norm(graph):
     ReLU between): w' = kappa w per output channel, b' = kappa b + shift.  Into the weights behind it (after a ReLU, or
     at the input): w' = kappa w per input channel, b' = b + sum of shift w over the taps inside the image; with ``same``
     padding that sum depends on the position, and the bias becomes a map (y, x, c_out).  Pools, Flatten and further batch
-    norms may stand between (ttfs-relu-equivalence 2.7, M4, M5, M7; neural-coding 2.9).
+    norms may stand between.  A max pool in between takes the minimum where kappa < 0: there its sign turns
+    (ttfs-relu-equivalence 2.7, M4, M5, M7; neural-coding 2.9).
     """
     fold = _Fold(graph.dtype)
     for layer, before in zip(graph.layers, (graph.input_shape, *graph.shapes)):
@@ -81,8 +83,7 @@ class _Fold:
             self.pending = kappa, shift
             self.names.append(norm)
             return
-        for pool in self.layers[self.weights + 1 :]:
-            _check_sign(norm, kappa, pool)
+        self.layers[self.weights + 1 :] = (_signed(pool, kappa) for pool in self.layers[self.weights + 1 :])
         own = self.layers[self.weights]
         bias = 0.0 if own.bias is None else own.bias.astype(np.float64)
         weights = own.weights.astype(np.float64) * kappa
@@ -94,14 +95,14 @@ class _Fold:
         if isinstance(layer, WEIGHTED):
             self.pending = None
             return self._absorb(layer, kappa, shift, shape)
-        if isinstance(layer, ReLU):
+        if isinstance(layer, ReLU | QuantReLU | Qcfs):
             self.names[-1].complain(f"cannot be folded: the ReLU '{layer.name}' follows it, with no weights between")
+        if isinstance(layer, Residual):
+            self.names[-1].complain(f"cannot be folded into the residual block '{layer.name}', where two chains take its output")
         if isinstance(layer, Flatten):
             # The channel is the fastest index of the vector.
             self.pending = tuple(np.tile(part, int(np.prod(shape[:-1]))) for part in (kappa, shift))
-        else:
-            _check_sign(self.names[-1], kappa, layer)
-        return layer
+        return _signed(layer, kappa)
 
     def _absorb(self, layer, kappa, shift, shape):
         """Return weights that take the input before the batch norm instead of behind it."""
@@ -120,13 +121,12 @@ class _Fold:
         return replace(layer, weights=weights.astype(self.dtype), bias=np.asarray(bias).astype(self.dtype))
 
 
-def _check_sign(norm, kappa, pool):
-    """Refuse a negative factor beside a max pool."""
-    bad = np.flatnonzero(kappa < 0)
-    if isinstance(pool, MaxPool2d) and bad.size:
-        norm.complain(f"cannot be folded across the max pool '{pool.name}': gamma is negative in channel {bad[0]} "
-                      f"({bad.size} such), and the maximum would become a minimum; use an average pool, or train with "
-                      "the batch norm before the ReLU")  # fmt: skip
+def _signed(layer, kappa):
+    """Return a max pool whose sign has turned in channels of negative factor; any other layer as it is."""
+    if not isinstance(layer, MaxPool2d) or (kappa >= 0).all():
+        return layer
+    own = np.asarray(layer.signs or (1,) * len(kappa))
+    return replace(layer, signs=tuple(np.where(kappa < 0, -own, own).tolist()))
 
 
 def fuse_input_range(graph, p, q):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from eventsnn.ann.layers import BatchNorm, Conv2d, Dense, Flatten
-from eventsnn.ann.quantised import ROUND_UP, QuantReLU, TernaryConv2d, ternary
+from eventsnn.ann.quantised import ROUND_UP, QuantConv2d, QuantReLU, ternary
 from eventsnn.errors import ModelError
 
 SCALE = 10_000
@@ -19,9 +19,10 @@ class Block:
     Parameters
     ----------
     conv : Conv2d
-        Weights as they are used; channels whose gamma is negative are mirrored.
+        Weights as they are used, in units of their grid: ternary ones and those of few bits are whole numbers; channels whose
+        gamma is negative are mirrored.
     beta, gamma, mean, sigma : ndarray, float64
-        Batch norm per channel, gamma >= 0.
+        Batch norm per channel, gamma >= 0; mean and sigma in units of the grid of the weights.
     act : QuantReLU
     shape : tuple of int
         (y, x, channel) of its output.
@@ -60,7 +61,8 @@ def blocks(graph, ternarise=False):
     Parameters
     ----------
     graph : LayerGraph
-        Conv2d or TernaryConv2d (no bias), BatchNorm, QuantReLU, repeated; then Flatten and one Dense layer without bias.
+        Conv2d, TernaryConv2d or KBitConv2d (no bias), BatchNorm, QuantReLU, repeated; then Flatten and a Dense layer without
+        bias.
     ternarise : bool, optional
         Make the weights of all convolutions but the first ternary, also where they were trained as floats.
 
@@ -93,12 +95,15 @@ def blocks(graph, ternarise=False):
 
 
 def _block(conv, norm, act, shape, found, ternarise):
-    weights = conv.weights.astype(np.float64)
-    if found and (ternarise or isinstance(conv, TernaryConv2d)):
+    weights, grid = conv.weights.astype(np.float64), 1.0
+    if found and ternarise:
         weights = ternary(conv.weights).astype(np.float64)
+    elif isinstance(conv, QuantConv2d):
+        grid = 1.0 if conv.grid is None else conv.grid
+        weights = conv.used().astype(np.float64) / grid
     mirrored = np.where(norm.gamma < 0, -1.0, 1.0)
-    gamma, mean = norm.gamma * mirrored, norm.mean * mirrored
-    sigma = np.sqrt(norm.variance.astype(np.float64) + norm.epsilon)
+    gamma, mean = norm.gamma * mirrored, norm.mean.astype(np.float64) * mirrored / grid
+    sigma = np.sqrt(norm.variance.astype(np.float64) + norm.epsilon) / grid
     plain = Conv2d(conv.name, weights * mirrored, None, conv.stride, conv.padding)
     before = 0
     if found:  # the encoder may be coarser: its spikes then carry several units

@@ -6,16 +6,26 @@ from eventsnn.ann.layers import Conv2d, MaxPool2d
 from eventsnn.network import Relay
 from eventsnn.projections import Conv2d as ConvSynapses
 from eventsnn.projections import Dense as DenseSynapses
-from eventsnn.relays import AveragePool
+from eventsnn.relays import AveragePool, EarliestPool
 
 
 def relay_chain(source, pools, maximum):
     """Return relays for pools that follow each other behind ``source``; ``maximum`` is the relay of a max pool."""
     names = [source, *(pool.name for pool in pools)]
-    return [
-        Relay(after, before, (maximum if isinstance(pool, MaxPool2d) else AveragePool)(pool.size))
-        for (before, after), pool in zip(pairwise(names), pools)
-    ]
+    return [Relay(after, before, _relay(pool, maximum)) for (before, after), pool in zip(pairwise(names), pools)]
+
+
+def _relay(pool, maximum):
+    """Return the relay of one pool."""
+    if not isinstance(pool, MaxPool2d):
+        return AveragePool(pool.size)
+    if not pool.signs:
+        return maximum(pool.size)
+    if maximum is not EarliestPool:
+        pool.complain(f"takes the minimum in {pool.signs.count(-1)} channels, where a batch norm behind it has a negative gamma, "
+                      "and this code has no minimum; use first-spike times, an average pool, or the batch norm before the "
+                      "ReLU")  # fmt: skip
+    return EarliestPool(pool.size, signs=pool.signs)
 
 
 def refuse_maximum_of_means(head, segments):

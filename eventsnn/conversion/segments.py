@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from eventsnn.ann.layers import WEIGHTED, AveragePool2d, Dense, Dropout, Flatten, MaxPool2d, ReLU
+from eventsnn.ann.residual import Residual
 from eventsnn.errors import ModelError
 
 INPUT = "input"
@@ -70,6 +71,9 @@ def cut(graph):
     if not starts:
         raise ModelError("conversion: the network has no Conv2d or Dense layer")
     for layer in graph.layers:
+        if isinstance(layer, Residual):
+            layer.complain("adds a shortcut to its body, and this conversion makes chains of layers; convert: {to: hybrid} has "
+                           "neurons with two ports for it")  # fmt: skip
         if layer.name == INPUT:
             layer.complain(f"the name '{INPUT}' is taken by the network's input; rename the layer")
     head = [x for x in graph.layers[: starts[0]] if not isinstance(x, (Flatten, Dropout))]

@@ -12,7 +12,7 @@ from eventsnn.errors import ModelError, did_you_mean
 from eventsnn.network import Input, Network, Population, Projection, Readout
 from eventsnn.relays import EarliestPool
 
-WINDOW_RULES = ("fit", "fixed")
+WINDOW_RULES = ("fit", "fixed", "trained", "saved")
 MAPPINGS = {"ramp": "ttfs_b1", "ramp_ungated": "ttfs_b1_ungated", "ramp_alpha1": "ttfs_alpha1"}
 # The input code of ttfs.encode with window 1: hidden layer 1 opens when it is over.
 INPUT_WINDOW = 1.0
@@ -28,14 +28,16 @@ def to_ramps(
     ----------
     graph : LayerGraph
         Trained network; batch norm directly behind weights is folded, dropout left out.
-    calibration_x : array_like, shape (n, *input_shape)
-        Inputs from which the windows are scanned, in [p, q], as the network takes them.
+    calibration_x : array_like, shape (n, *input_shape), or None
+        Inputs from which the windows are scanned, in [p, q], as the network takes them. None: nothing is scanned, for windows
+        "fixed" or "trained".
     calibration : str, optional
         Name of these data, for the report.
-    rule : {"fit", "fixed"}, optional
-        Window R_n = (1 + zeta) X_n with X_n the largest activation of layer n; or R_n = ``windows``.
+    rule : {"fit", "fixed", "trained", "saved"}, optional
+        Window R_n = (1 + zeta) X_n with X_n the largest activation of layer n; R_n = ``windows``; those that the network was
+        trained with, ``graph.meta["windows"]``; or as "fit", with the X_n of an earlier scan, ``graph.meta["x_max"]``.
     zeta : float, optional
-        Safety margin of "fit", > -1.
+        Safety margin of "fit" and "saved", > -1.
     windows : float or sequence of float, optional
         For "fixed": one for all hidden layers, or one each, ms.
     p, q : float, optional
@@ -71,23 +73,32 @@ def to_ramps(
     _check_options(dtype, model, alpha, early)
     folded = fuse_input_range(fold_batch_norm(graph), p, q)
     head, segments = cut(folded)
-    inputs = np.asarray(graph.as_inputs(calibration_x))
-    coded = (inputs.astype(np.float64) - p) / (q - p)
+    if calibration_x is None:
+        _check_unscanned(rule)
+        inputs = coded = None
+    else:
+        inputs = np.asarray(graph.as_inputs(calibration_x))
+        coded = (inputs.astype(np.float64) - p) / (q - p)
     if model == "ramp":
         refuse_maximum_of_means(head, segments)
-        free, scales = None, layer_scales(folded, coded)
+        free = None
+        scales = {s.name: None for s in segments if not s.is_output} if coded is None else layer_scales(folded, coded)
     else:
         free = free_layers(head, segments)
         free = rescale(free) if model == "ramp_alpha1" else free
-        scales = largest_activations(folded, _not_empty(coded), free)
-    layers, opens = [], INPUT_WINDOW
-    for name, window in _windows(rule, zeta, windows, scales).items():
-        layers.append({"layer": name, "x_max": scales[name], "window": window, "t_open": opens,
-                       "t_close": opens + window, "saturates": scales[name] > window,
-                       **_decoding(model, opens, window)})  # fmt: skip
-        opens = opens + window
+        scales = {x.name: None for x in free if not x.is_output}
+        scales = scales if coded is None else largest_activations(folded, _not_empty(coded), free)
+    if rule == "trained":
+        windows = _kept(graph, "windows", scales, "trained", "learn: {rule: ttfs} leaves it as weights.h5")
+    if rule == "saved":
+        if model == "ramp_alpha1":
+            raise ModelError("conversion: rule 'saved' has the X_n of gated and ungated ramps, alpha-1 rescales them; use 'fit'")
+        found = _kept(graph, "x_max", scales, "saved", "convert: {to: ramps} leaves it as folded.npz")
+        scales = dict(zip(scales, found))
+    layers, opens = _table(_windows(rule, zeta, windows, scales), scales, model)
     rows = {row["layer"]: row for row in layers}
-    report = {"mapping": MAPPINGS[model], "calibration": calibration_record(calibration, inputs), "rule": rule, "zeta": zeta,
+    scanned = None if inputs is None else calibration_record(calibration, inputs)
+    report = {"mapping": MAPPINGS[model], "calibration": scanned, "rule": rule, "zeta": zeta,
               "input_range": [float(p), float(q)], "layers": layers, "latency": opens}  # fmt: skip
     if model == "ramp":
         return _build(folded, head, segments, rows, opens, early, dtype), report
@@ -95,6 +106,17 @@ def to_ramps(
         report["alpha"] = float(alpha)
         _tell_rescaled(free, rows)
     return build_free(folded.input_shape, free, rows, opens, float(alpha) if model == "ramp_alpha1" else None), report
+
+
+def _table(lengths, scales, model):
+    """Return one row for each hidden layer, and when the last window is over."""
+    layers, opens = [], INPUT_WINDOW
+    for name, window in lengths.items():
+        x_max = scales[name]
+        layers.append({"layer": name, "x_max": x_max, "window": window, "t_open": opens, "t_close": opens + window,
+                       "saturates": None if x_max is None else x_max > window, **_decoding(model, opens, window)})  # fmt: skip
+        opens = opens + window
+    return layers, opens
 
 
 def _decoding(model, opens, window):
@@ -119,6 +141,21 @@ def _check_options(dtype, model, alpha, early):
         raise ModelError(f"conversion: early = {early!r} belongs to gated ramps (model 'ramp'); {model!r} may spike early")
 
 
+def _check_unscanned(rule):
+    """Refuse to go without calibration data where windows come from them."""
+    if rule == "fit":
+        raise ModelError("conversion: rule 'fit' needs calibration samples; or take rule 'trained' or 'fixed'")
+
+
+def _kept(graph, what, scales, rule, made):
+    """Return one number for each hidden layer that the network carries in its `meta`."""
+    kept = graph.meta.get(what)
+    if not isinstance(kept, dict) or not all(isinstance(kept.get(name), int | float) and kept[name] > 0 for name in scales):
+        raise ModelError(f"conversion: rule '{rule}' needs a network with its {what}, as a scenario with {made}; use rule 'fit' "
+                         "or 'fixed'")  # fmt: skip
+    return [kept[name] for name in scales]
+
+
 def _not_empty(coded):
     if not len(coded):
         raise ModelError("conversion: needs at least one calibration sample, got none")
@@ -139,7 +176,7 @@ def _windows(rule, zeta, windows, scales):
     if rule not in WINDOW_RULES:
         raise ModelError(f"conversion: unknown window rule {rule!r}{did_you_mean(rule, WINDOW_RULES)}; "
                          f"allowed: {', '.join(WINDOW_RULES)}")  # fmt: skip
-    if rule == "fit":
+    if rule in ("fit", "saved"):
         if not (np.isfinite(zeta) and zeta > -1):
             raise ModelError(f"conversion: zeta must be > -1, got {zeta}")
         return {name: float((1 + zeta) * x_max) for name, x_max in scales.items()}

@@ -11,7 +11,7 @@ from eventsnn.projections.dense import deliver_dense
 from eventsnn.projections.rowsum import add_rows, add_scaled_rows, aligned_zeros, narrowed
 from eventsnn.projections.sparse import deliver_sparse
 
-LARGE = 2**20  # bytes: weights beyond a typical L2 cache are worth keeping in 16 bits; others are faster as they are
+LARGE = 2**20  # bytes: weights beyond a typical L2 cache are worth keeping in fewer bits; others are faster as they are
 
 
 @dataclass(eq=False)
@@ -70,7 +70,7 @@ def _conv2d(synapses, source, target, port, scaled):
 
 
 def _stored(weights):
-    """Return weights flat; large ones in 16 bits where these hold all of them exactly."""
+    """Return weights flat; large ones in a narrower type where it holds all of them exactly."""
     flat = weights.reshape(-1)
     return narrowed(flat) if flat.nbytes > LARGE else flat
 

@@ -1,12 +1,12 @@
-"""How an engine hands spikes through a noise relay: slab by slab (deletion, mask), or a sample at a time (jitter)."""
+"""How an engine hands spikes through a noise relay: slab by slab (deletion, flip, mask), or a sample at a time (jitter)."""
 
 import numpy as np
 
 from eventsnn.compile import specialise
-from eventsnn.random import key, key_words
+from eventsnn.random import key, key_words, uniform
 from eventsnn.relays.noise import shifts, survivors
 
-NOISE = ("deletion", "jitter", "mask")
+NOISE = ("deletion", "flip", "jitter", "mask")
 
 
 def noise_on_grid(worker, node, t0, rows):
@@ -19,6 +19,10 @@ def noise_on_grid(worker, node, t0, rows):
     a, b = int(source.row_ptr[first]), int(source.row_ptr[last])
     ids, amps = source.ids[a:b], _amplitudes(worker.plan, node, source, a, b)
     steps = np.repeat(np.arange(first, last), np.diff(source.row_ptr[first:last + 1]))
+    if relay.kind == "flip":
+        stream = key(worker.seed, "relay", node.name)
+        _append(spikes, *_flipped(relay, stream, worker.sample, steps, ids, amps, node.size, first, last), first, last)
+        return
     drawn = _Draw(worker.seed, node.name, np.full(ids.size, worker.sample, np.int64))
     if whole:
         steps, ids, amps = _merged(*_moved(relay, drawn, steps, ids, amps, worker.steps, 1.0)[:3], node.size)
@@ -82,6 +86,19 @@ def _moved(relay, drawn, steps, ids, amps, end, dt_ms):
     if relay.tau is not None:
         amps = amps * np.exp(-by / relay.tau)
     return (steps + by)[kept], ids[kept], amps[kept], kept, by[kept]
+
+
+def _flipped(relay, stream, sample, steps, ids, amps, size, first, last):
+    """Return (steps, ids, amplitudes) of what a flip passes in the steps first .. last - 1."""
+    sent = np.zeros((last - first, size))
+    sent[steps - first, ids] = amps
+    heard = last if relay.steps is None else min(last, relay.steps)
+    if heard > first:
+        flips = uniform(stream, sample, np.arange(first, heard), size) < relay.probability
+        now = sent[: heard - first]
+        now[...] = np.where(flips, np.where(now == 0, relay.amplitude, 0.0), now)
+    steps, ids = np.nonzero(sent)
+    return steps + first, ids, sent[steps, ids]
 
 
 def _merged(steps, ids, amps, size):

@@ -83,7 +83,8 @@ def make_plan(network):
             _prepare_population(node)
         if isinstance(node.node, Relay):
             source, kind = nodes[node.node.source], node.node.kind.kind
-            node.unit_amplitude = source.unit_amplitude and kind not in ("average", "jitter", "mask")
+            same = kind not in ("average", "jitter", "mask") and getattr(node.node.kind, "amplitude", 1.0) == 1
+            node.unit_amplitude = source.unit_amplitude and same
             if kind == "earliest":  # hands amplitudes on as they are
                 node.dtype = source.dtype
     for projection in network.projections:

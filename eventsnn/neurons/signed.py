@@ -28,13 +28,21 @@ import numpy as np
 from eventsnn.neurons.base import NEVER, GridModel, Param, register
 
 V, COUNT = 0, 1
+FEW = 16  # rows that are all compared, which vectorises; of more rows the two that matter are looked up
+ROWS = 0  # replaced when compiled: rows of a table, where they are few; else 0
 
 
 def _due(v, c, i, p, maps):
     """Return the spike that the thresholds ask for: `up` is the first half of the rows, `down` the second."""
-    levels = np.int64(p.levels)
-    up = c < levels and v >= maps[min(c, levels - 1), i]
-    down = c >= 1 and v < maps[levels + max(c - 1, 0), i]
+    up = down = False
+    if ROWS > 0:
+        for j in range(ROWS):
+            up = up | ((c == j) & (v >= maps[j, i]))
+            down = down | ((c == j + 1) & (v < maps[ROWS + j, i]))
+    else:
+        levels, here = np.int64(p.levels), np.int64(c)
+        up = here < levels and v >= maps[min(here, levels - 1), i]
+        down = here >= 1 and v < maps[levels + max(here - 1, 0), i]
     return 1 if up else (-1 if down else 0)
 
 
@@ -56,7 +64,7 @@ class Signed(GridModel):
     def derive(cls, values):
         up, down = np.atleast_2d(values["up"]), np.atleast_2d(values["down"])
         rows = {f"up_{j}": row for j, row in enumerate(up)} | {f"down_{j}": row for j, row in enumerate(down)}
-        return {"v_init": values["v_init"], "levels": len(up), **rows}, {}
+        return {"v_init": values["v_init"], "levels": len(up), **rows}, {"ROWS": len(up) if len(up) <= FEW else 0}
 
     @classmethod
     def map_names(cls, values):
@@ -77,7 +85,7 @@ class Signed(GridModel):
 
     @staticmethod
     def step(state, i, inputs, t, p, maps):
-        v, c = state[V, i] + inputs[0, i], np.int64(state[COUNT, i])
+        v, c = state[V, i] + inputs[0, i], state[COUNT, i]
         s = _due(v, c, i, p, maps)
         state[V, i] = v
         state[COUNT, i] = c + s
@@ -85,7 +93,7 @@ class Signed(GridModel):
 
     @staticmethod
     def wake(state, i, t, p, maps):
-        return t + 1 if _due(state[V, i], np.int64(state[COUNT, i]), i, p, maps) != 0 else NEVER
+        return t + 1 if _due(state[V, i], state[COUNT, i], i, p, maps) != 0 else NEVER
 
 
 @register
@@ -105,7 +113,8 @@ class Thermometer(GridModel):
     def derive(cls, values):
         table = np.atleast_2d(values["thresholds"])
         rows = {f"threshold_{j}": row for j, row in enumerate(table)}
-        return {"amplitude": values["amplitude"], "v_init": values["v_init"], "levels": len(table), **rows}, {}
+        values = {"amplitude": values["amplitude"], "v_init": values["v_init"], "levels": len(table), **rows}
+        return values, {"ROWS": len(table) if len(table) <= FEW else 0}
 
     @classmethod
     def map_names(cls, values):
@@ -124,7 +133,11 @@ class Thermometer(GridModel):
 
     @staticmethod
     def wake(state, i, t, p, maps):
-        for later in range(t + 1, np.int64(p.levels)):
-            if state[V, i] >= maps[later, i]:
-                return later
-        return NEVER
+        due = False
+        if ROWS > 0:
+            for later in range(ROWS):
+                due = due | ((later > t) & (state[V, i] >= maps[later, i]))
+        else:
+            for later in range(t + 1, np.int64(p.levels)):
+                due = due | (state[V, i] >= maps[later, i])
+        return t + 1 if due else NEVER

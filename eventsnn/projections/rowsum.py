@@ -54,8 +54,7 @@ def _emit_block(builder, count, ops, cell_type, weight_type, pointers, m, weight
     import llvmlite.ir as ir
 
     cell, weights, rows, amps, stride = pointers
-    vector, weight_vector = ir.VectorType(cell_type, LANE), ir.VectorType(weight_type, LANE)
-    i64 = ir.IntType(64)
+    vector, weight_vector, i64 = ir.VectorType(cell_type, LANE), ir.VectorType(weight_type, LANE), ir.IntType(64)
     at = [builder.bitcast(builder.gep(cell, [i64(k * LANE)]), vector.as_pointer()) for k in range(count)]
     first = [builder.load(a, align=1) for a in at]
     before = builder.block
@@ -112,10 +111,8 @@ def _build(weighted):
             def number(k):
                 return context.cast(builder, arguments[k], sig.args[k], types.int64)
 
-            cell_type = context.get_value_type(sig.args[0].dtype)
-            weight_type = context.get_value_type(sig.args[2].dtype)
-            cell = builder.gep(data(0), [number(1)])
-            weight = builder.gep(data(2), [number(3)])
+            cell_type, weight_type = (context.get_value_type(sig.args[k].dtype) for k in (0, 2))
+            cell, weight = builder.gep(data(0), [number(1)]), builder.gep(data(2), [number(3)])
             stride, m, width = number(4), number(7), number(8)
             column = builder.alloca(i64)
             builder.store(i64(0), column)
@@ -151,9 +148,10 @@ def aligned_zeros(shape, dtype):
 
 
 def narrowed(weights):
-    """Return weights as the bits of float16 numbers where every one is such a number: half the memory, the same values."""
+    """Return weights in a narrower type where it holds every one: int8 for whole numbers, else the bits of float16 numbers."""
     if weights.dtype.kind != "f":
-        return weights
+        least, most = (int(f(initial=0)) for f in (weights.min, weights.max))
+        return weights.astype(np.int8) if least >= -128 and most <= 127 else weights
     for some in (weights[:4096], weights):  # most weights are not, and the first ones tell
         with np.errstate(over="ignore"):
             half = some.astype(np.float16)

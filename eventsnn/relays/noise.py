@@ -1,6 +1,6 @@
-"""Noise on spikes, as relays: deletion and jitter, drawn from counter-based random numbers, equal in every engine.
+"""Noise on spikes, as relays: deletion, jitter and frozen masks, drawn from counter-based random numbers, equal in every engine.
 
-A number belongs to (seed of the run, name of the relay, sample, step of the spike, neuron).
+A number belongs to (seed of the run, name of the relay, sample, step of the spike, neuron); that of a mask to step 0.
 """
 
 import math
@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from eventsnn.errors import NetworkError
-from eventsnn.random import uniform_at
+from eventsnn.random import key, uniform, uniform_at
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +107,96 @@ class Jitter(_Noise):
     def within(self, tau, window, dt_ms):
         """Return the same noise for a layer of a TTFS network: its kernel, its fire window, its clock."""
         return replace(self, tau=float(tau), window=window, dt_ms=dt_ms)
+
+
+@dataclass(frozen=True, eq=False)
+class Flip(_Noise):
+    """A channel that confuses spike and silence: in each step each neuron's spike is lost, or its silence becomes a spike.
+
+    Parameters
+    ----------
+    probability : float
+        In [0, 1), of either.
+    amplitude : float
+        What a spike carries that comes of silence, not 0.
+    steps : int, optional
+        So many steps from the first one are concerned; None: all of the run. Grid clock only.
+    """
+
+    probability: float
+    amplitude: float = 1.0
+    steps: int | None = None
+    kind = "flip"
+    dt_ms = None
+
+    def __post_init__(self):
+        if not 0 <= self.probability < 1:
+            raise NetworkError(f"Flip probability must be in [0, 1), got {self.probability!r}")
+        if not (math.isfinite(self.amplitude) and self.amplitude):
+            raise NetworkError(f"Flip amplitude must be finite and not 0, got {self.amplitude!r}")
+        if self.steps is not None and not (isinstance(self.steps, int | np.integer) and self.steps >= 1):
+            raise NetworkError(f"Flip steps must be a whole number >= 1, or None, got {self.steps!r}")
+
+    def describe(self):
+        """Return it as plain data, for reports."""
+        return {"kind": "flip", "probability": float(self.probability), "steps": self.steps}
+
+
+@dataclass(frozen=True, eq=False)
+class FrozenMask(_Noise):
+    """Dropout that stands still: drawn once per sample, the same neurons are silenced at every step (grid clock).
+
+    Parameters
+    ----------
+    rate : float
+        Probability with which a neuron is silenced, in [0, 1); what passes is multiplied by 1 / (1 - rate).
+    """
+
+    rate: float
+    kind = "mask"
+    dt_ms = None
+
+    def __post_init__(self):
+        if not 0 <= self.rate < 1:
+            raise NetworkError(f"FrozenMask rate must be in [0, 1), got {self.rate!r}")
+
+    @property
+    def probability(self):
+        """Of silence."""
+        return self.rate
+
+    def describe(self):
+        """Return it as plain data, for reports."""
+        return {"kind": "mask", "rate": float(self.rate)}
+
+
+def frozen_masks(rate, seed, name, samples, size):
+    """Return the factors with which a FrozenMask multiplies.
+
+    Parameters
+    ----------
+    rate : float
+        In [0, 1).
+    seed : int
+        Of the run.
+    name : str
+        Of the relay (of the dropout layer).
+    samples : array_like of int, shape (n,)
+        Numbers of the samples in their data set.
+    size : int
+        Number of neurons.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, size)
+        0 or 1 / (1 - rate).
+
+    Notes
+    -----
+    Neuron i of sample s passes if uniform(key(seed, "relay", name), s, 0, i) >= rate.
+    """
+    drawn = uniform(key(seed, "relay", name), np.asarray(samples), 0, size)
+    return np.where(drawn >= rate, 1 / (1 - rate), 0.0)
 
 
 def survivors(ids, steps, samples, k0, k1, probability, kept):

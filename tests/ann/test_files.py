@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -11,6 +12,7 @@ from eventsnn.ann.architectures import conv_net, mlp
 from eventsnn.ann.exchange import from_torch
 from eventsnn.ann.files import load_graph, read_arrays, save_graph
 from eventsnn.ann.graph import LayerGraph
+from eventsnn.ann.layers import MaxPool2d
 from eventsnn.errors import DataError
 
 SUFFIXES = [".npz", ".h5", ".hdf5", ".safetensors"]
@@ -50,6 +52,23 @@ def test_round_trip_is_exact(tmp_path, graph, suffix, dtype):
     save_graph(path, load_graph(path))
     assert path.read_bytes() == first
     assert set(read_arrays(path)) == set(graph.parameters())
+
+
+def test_min_pools_are_kept_and_max_pools_need_no_signs(tmp_path, graph):
+    layers = [replace(x, signs=(1, -1, 1)) if isinstance(x, MaxPool2d) else x for x in graph.layers]
+    turned, path = replace(graph, layers=tuple(layers)), tmp_path / "net.npz"
+    save_graph(path, turned)
+    assert same(load_graph(path), turned) and turned.layers[graph.index("pool1")].signs == (1, -1, 1)
+    with np.load(path) as data:
+        arrays = {key: data[key] for key in data}
+    header = bytes(arrays.pop("header")).decode()
+    for signs in ("[1, 2, 1]", "[1, -1]", "7", "[[1], -1, 1]", "[1.5, -1, 1]"):
+        np.savez(path, header=np.frombuffer(header.replace("[1, -1, 1]", signs).encode(), np.uint8), **arrays)
+        with pytest.raises(DataError, match="not valid"):
+            load_graph(path)
+    save_graph(path, graph)
+    with np.load(path) as data:
+        assert b"signs" not in bytes(data["header"])
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

@@ -8,7 +8,7 @@ from eventsnn.ann.architectures import build
 from eventsnn.ann.files import load_graph, read_arrays, save_graph
 from eventsnn.ann.graph import LayerGraph
 from eventsnn.ann.layers import Conv2d
-from eventsnn.ann.quantised import QuantReLU, TernaryConv2d, ternary
+from eventsnn.ann.quantised import KBitConv2d, QuantReLU, TernaryConv2d, k_bit, ternary
 from eventsnn.ann.quantised_nets import LENET, VGG_NET, parameter_list, with_parameter_list
 from eventsnn.errors import ModelError
 
@@ -20,6 +20,19 @@ def test_ternary():
     drawn = np.random.default_rng(0).normal(size=(50, 50)).astype(np.float32)
     assert ternary(drawn).dtype == np.float32 and abs((ternary(drawn) != 0).mean() - 0.58) < 0.02  # the reference's figure
     np.testing.assert_array_equal(ternary(ternary(drawn)), ternary(drawn))
+
+
+def test_weights_of_few_bits():
+    weights = np.array([-3.0, -0.6, -0.125, 0.0, 0.1, 0.375, 0.9, 2.0])
+    assert k_bit(weights, 32) is weights
+    assert k_bit(weights, 1).tolist() == [-1, -1, -1, 0, 1, 1, 1, 1]
+    assert k_bit(weights, 2).tolist() == [-1, -0.5, 0, 0, 0, 0.5, 1, 1]  # multiples of 1/4, halves to even
+    layer = KBitConv2d("c", weights.reshape(1, 1, 8, 1), None, bits=2)
+    assert (layer.used() / layer.grid % 1 == 0).all() and KBitConv2d("c", layer.weights, None, bits=32).grid is None
+    assert KBitConv2d("c", layer.weights, None, bits=1).grid == TernaryConv2d("c", layer.weights, None).grid == 1
+    for bad in (0, 17, True):
+        with pytest.raises(ModelError, match="bits must be"):
+            KBitConv2d("c", layer.weights, None, bits=bad)
 
 
 def test_rounding():
@@ -43,8 +56,15 @@ def test_architectures():
     assert sum(layer.weights.size for layer in vgg.layers if hasattr(layer, "weights")) == 7_852_576
     plain = build("quantised", input_shape=(28, 28, 1), layers=LENET, n_out=10, k=None)
     assert not any(isinstance(x, QuantReLU | TernaryConv2d) for x in plain.layers)
-    with pytest.raises(ModelError, match="32C5"):
-        build("quantised", input_shape=(28, 28, 1), layers="32C5-Q2", n_out=10)
+    for options, message in (({"layers": "32C5-Q2"}, "32C5"), ({"layers": "32C6-P2"}, "does not divide a map of 23 x 23"),
+                             ({"layers": "8C5-P2", "weight_bits": 2}, "ternary: false")):  # fmt: skip
+        with pytest.raises(ModelError, match=message):
+            build("quantised", input_shape=(28, 28, 1), n_out=10, **options)
+    perceptron = build("quantised", input_shape=(28, 28, 1), layers="40-30", n_out=10)  # ternary dense layers
+    assert [x.weights.shape for x in perceptron.layers if isinstance(x, Conv2d)] == [(28, 28, 1, 40), (1, 1, 40, 30)]
+    few = build("quantised", input_shape=(28, 28, 1), layers="4C5-P2-10", n_out=10, ternary=False, weight_bits=3)
+    assert [type(x).__name__ for x in few.layers if isinstance(x, Conv2d)] == ["Conv2d", "KBitConv2d", "KBitConv2d"]
+    assert few.layers[3].bits == 3 and len(np.unique(few.layers[3].used())) > 8
 
 
 def small(k=1):
@@ -96,11 +116,17 @@ def test_published_order_of_parameters(tmp_path):
             with_parameter_list(other, bad)
 
 
-def test_torch_twin():
+@pytest.mark.parametrize("bits", [None, 1, 3])
+def test_torch_twin(bits, tmp_path):
     torch = pytest.importorskip("torch")
     from eventsnn.ann.torch_net import TorchNet
 
-    graph = small().astype(np.float64)
+    few = {} if bits is None else {"ternary": False, "weight_bits": bits}
+    graph = build("quantised", input_shape=(8, 8, 1), layers="4C3-P2-6", n_out=3, k=1, **few)
+    save_graph(tmp_path / "w.h5", graph, pack=True)
+    read = load_graph(tmp_path / "w.h5").astype(np.float64)
+    graph = graph.astype(np.float64)
+    np.testing.assert_array_equal(read.layers[3].used(), graph.layers[3].used())
     x = np.random.default_rng(1).random((5, 8, 8, 1)) * 4
     net = TorchNet(graph, torch.float64).eval()
     np.testing.assert_allclose(net(torch.as_tensor(x)).detach().numpy(), graph.forward(x), atol=1e-12)
@@ -122,3 +148,18 @@ def test_straight_through():
     net(3 * x).backward()  # 3.3 is above the top: no gradient
     assert net.stack[0].weight.grad.abs().max() == 0
     assert isinstance(layers[0], Conv2d)
+
+
+def test_straight_through_few_bits():
+    torch = pytest.importorskip("torch")
+    from eventsnn.ann.torch_net import TorchNet
+
+    weights = np.array([0.9, -0.1, -1.8]).reshape(1, 1, 3, 1)
+    x = torch.tensor([1.5, 5.0, 0.25], dtype=torch.float64).reshape(1, 1, 1, 3)
+    for bits, out, clipped in ((2, 1.5 - 0.25, True), (1, 1.5 - 5 - 0.25, False), (32, 1.35 - 0.5 - 0.45, False)):
+        net = TorchNet(LayerGraph((1, 1, 3), [KBitConv2d("b", weights, None, bits=bits)]), torch.float64)
+        found = net(x)
+        assert found.item() == pytest.approx(out)
+        found.backward()
+        gradient = net.stack[0].weight.grad.ravel().tolist()
+        assert gradient == [1.5, 5.0, 0.0 if clipped else 0.25]  # the clip passes none outside of [-1, 1]

@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
-from eventsnn.ann.settings import TrainSettings, learning_rate
+from eventsnn.ann.schedules import learning_rate
+from eventsnn.ann.settings import TrainSettings
 from eventsnn.errors import DataError, ModelError, RunError
 
 torch = pytest.importorskip("torch")
 
 from eventsnn.ann.architectures import conv_net, mlp  # noqa: E402
-from eventsnn.ann.batches import augment  # noqa: E402
+from eventsnn.ann.batches import augment, prepared, recolour, standardised  # noqa: E402
 from eventsnn.ann.exchange import from_torch  # noqa: E402
 from eventsnn.ann.graph import LayerGraph  # noqa: E402
 from eventsnn.ann.layers import Conv2d, Flatten  # noqa: E402
@@ -145,6 +146,62 @@ def test_augmentation_shifts_and_flips():
     assert augment(colour, torch.rand(3, 3), 2, True).shape == colour.shape
 
 
+def test_crops_are_whole_squares_from_everywhere():
+    image = torch.arange(30, dtype=torch.uint8).reshape(1, 5, 6).repeat(200, 1, 1)
+    cut = augment(image, torch.rand(3, 200, generator=torch.Generator().manual_seed(0)), 0, False, 3)
+    corners = {(int(c[0, 0]) // 6, int(c[0, 0]) % 6) for c in cut}
+    assert corners == {(y, x) for y in range(3) for x in range(4)}
+    assert all((c == c[0, 0] + torch.tensor([[0, 1, 2], [6, 7, 8], [12, 13, 14]])).all() for c in cut)
+    settings = TrainSettings(crop=3)
+    middle = prepared(image[:1], (3, 3, 1), settings)
+    assert (middle[0, 0, :, 0] * 255).round().tolist() == [7, 8, 9]  # from row 1, column 1 on
+    flipped = augment(image[:1], torch.tensor([[0.0], [0.0], [0.1]]), 0, True, 3)
+    assert flipped[0, 0].tolist() == [2, 1, 0]
+
+
+def test_brightness_contrast_and_standardisation():
+    images = torch.rand(3, 4, 4, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    draws = torch.tensor([[0.0] * 3, [0.0] * 3, [0.0] * 3, [0.75, 0.5, 0.0], [0.25, 0.5, 1.0]], dtype=torch.float64)
+    changed = recolour(images, draws, 0.2, 0.8)
+    for k, (shift, factor) in enumerate(((0.1, 0.6), (0.0, 1.0), (-0.2, 1.8))):
+        mean = images[k].mean((0, 1)) + shift
+        assert torch.allclose(changed[k], factor * (images[k] + shift - mean) + mean)
+    flat = standardised(images).flatten(1)
+    assert torch.allclose(flat.mean(1), torch.zeros(3, dtype=torch.float64)) and torch.allclose(flat.std(1, unbiased=False),
+                                                                                                torch.ones(3).double())
+    dull = torch.full((1, 2, 2, 1), 0.5)
+    dull[0, 0, 0, 0] += 1e-4  # its deviation, 4e-5, counts as 1 / (255 * 2)
+    assert standardised(dull).abs().max().item() == pytest.approx(0.75e-4 * 510, rel=1e-3)
+
+
+def test_what_training_prepares_is_what_evaluation_sees():
+    """The samples of a scenario, in NumPy, against PyTorch's batches without augmentation."""
+    from eventsnn.scenario.samples import middle, scale
+    from eventsnn.scenario.samples import standardised as standardised_numpy
+
+    images = RNG.integers(0, 256, (5, 9, 7, 3), dtype=np.uint8)
+    wanted = standardised_numpy(middle(scale(images), 4, "images"))
+    found = prepared(torch.as_tensor(images), (4, 4, 3), TrainSettings(crop=4, standardise=True)).numpy()
+    np.testing.assert_allclose(found, wanted, rtol=2e-5, atol=2e-6)
+
+
+def test_training_on_crops_resumes_and_refuses():
+    graph = conv_net((4, 4, 1), [3], [], 4, batch_norm=True, seed=1)
+    settings = {**BASE, "epochs": 2, "crop": 4, "flip": True, "brightness": 0.2, "contrast": 0.5, "standardise": True}
+    once = train(graph, (IMAGES, LABELS), settings)
+    assert bits(train(graph, (IMAGES, LABELS), settings).graph) == bits(once.graph)
+    plain = train(graph, (IMAGES, LABELS), {**settings, "contrast": 0.0})
+    assert bits(plain.graph) != bits(once.graph) and once.curve[-1]["validation_accuracy"] is not None
+    with pytest.raises(DataError, match="crop 7 needs images of at least 7 x 7"):
+        train(graph, (IMAGES, LABELS), {**settings, "crop": 7})
+    with pytest.raises(DataError, match="after the crop, the network takes"):
+        train(graph, (IMAGES, LABELS), {**settings, "crop": 5})
+    with pytest.raises(DataError, match="brightness and contrast need"):
+        train(mlp(36, [4], 4), (IMAGES.reshape(-1, 36), LABELS), {**BASE, "contrast": 0.5})
+    with pytest.raises(ModelError, match="contrast"):
+        TrainSettings(contrast=1.5)
+
+
 def test_schedules():
     def rates(**options):
         settings = TrainSettings(epochs=10, learning_rate=1.0, **options)
@@ -198,6 +255,7 @@ def test_missing_torch_is_explained(monkeypatch):
     import sys
 
     monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.delitem(sys.modules, "eventsnn.ann.torch_net")
+    for name in ("torch_net", "torch_quantised"):
+        monkeypatch.delitem(sys.modules, f"eventsnn.ann.{name}")
     with pytest.raises(RunError, match=r"pip install eventsnn\[ann\]"):
         importlib.import_module("eventsnn.ann.torch_net")

@@ -1,4 +1,4 @@
-"""Deletion and jitter: laws, counters, windows, meetings, equal in every engine, refused where they cannot be."""
+"""Deletion, flips and jitter: laws, counters, windows, meetings, equal in every engine, refused where they cannot be."""
 
 import math
 
@@ -13,7 +13,7 @@ from eventsnn.errors import NetworkError
 from eventsnn.network import Input, Population, Projection, Readout, Relay
 from eventsnn.projections import Conv2d, Dense
 from eventsnn.random import key, uniform
-from eventsnn.relays import Deletion, GatedMaxPool, Jitter
+from eventsnn.relays import Deletion, Flip, GatedMaxPool, Jitter
 from tests import strategies as draws
 from tests.properties.settings import examples
 from tests.reference.compare import assert_same, spikes_of
@@ -31,7 +31,10 @@ def by_hand(kind, raster, seed, samples):
     """What a relay called `noise` must pass, spike by spike: docs/semantics.md."""
     stream, passed = key(seed, "relay", "noise"), {}
     amplitudes = np.ones(raster.n_spikes) if raster.amplitudes is None else raster.amplitudes
-    for row, t, i, a in zip(raster.sample_of_spike(), raster.times, raster.ids, amplitudes):
+    spikes = list(zip(raster.sample_of_spike(), raster.times, raster.ids, amplitudes))
+    if isinstance(kind, Flip):
+        passed, spikes = flipped_by_hand(kind, raster, stream, samples, {(r, t, i): a for r, t, i, a in spikes}), []
+    for row, t, i, a in spikes:
         if isinstance(kind, Deletion):
             if uniform(stream, samples[row], t, [i])[0] >= kind.probability:
                 passed[row, t, i] = a
@@ -46,8 +49,18 @@ def by_hand(kind, raster, seed, samples):
     return sorted((int(s), int(t), int(i), float(a)) for (s, t, i), a in passed.items() if a != 0)
 
 
+def flipped_by_hand(kind, raster, stream, samples, there):
+    """Every neuron in every step: {(row, step, id): amplitude or 0}."""
+    passed = {}
+    for row, t, i in np.ndindex(raster.n_samples, raster.duration, raster.size):
+        flips = t < (kind.steps or raster.duration) and uniform(stream, samples[row], t, [i])[0] < kind.probability
+        a = there.get((row, t, i), 0.0)
+        passed[row, t, i] = (0.0 if a else kind.amplitude) if flips else a
+    return passed
+
+
 KINDS = [Deletion(0.0), Deletion(0.4), Jitter(0.0), Jitter(2.5), Jitter(1.5, absolute=True), Jitter(1.5, window=(2, 6)),
-         Jitter(2.0, tau=3.0)]
+         Jitter(2.0, tau=3.0), Flip(0.2), Flip(0.4, 2.5, steps=3)]
 
 
 @examples(40)
@@ -82,9 +95,11 @@ def test_seed_and_name_decide():
     (lambda: Deletion(1.0), "probability must be in"), (lambda: Jitter(-1.0), "std must be from 0"),
     (lambda: Jitter(1.0, tau=0.0), "tau must be > 0"), (lambda: Jitter(1.0, window=(5, 5)), "window must be"),
     (lambda: Deletion(0.5, dt_ms=0.0), "dt_ms must be > 0"),
+    (lambda: Flip(1.0), "probability must be in"), (lambda: Flip(0.5, 0.0), "amplitude must be finite and not 0"),
+    (lambda: Flip(0.5, steps=0), "steps must be a whole number"), (lambda: gated(Flip(0.5)), "Flip needs the grid clock"),
     (lambda: gated(Deletion(0.5)), "on the continuous clock noise needs dt_ms"),
     (lambda: ring(Jitter(1.0)), "cannot be in a recurrent part"),
-], ids=["probability", "std", "tau", "window", "dt", "clock", "ring"])
+], ids=["probability", "std", "tau", "window", "dt", "flip", "amplitude", "steps", "flip clock", "clock", "ring"])
 def test_what_does_not_fit_is_refused_in_words(make, words):
     with pytest.raises(NetworkError, match=words):
         make()

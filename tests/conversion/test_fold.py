@@ -7,8 +7,10 @@ from eventsnn.ann.architectures import conv_net
 from eventsnn.ann.graph import LayerGraph
 from eventsnn.ann.layers import AveragePool2d, BatchNorm, Conv2d, Dense, Dropout, Flatten, MaxPool2d, ReLU
 from eventsnn.conversion.fold import fold_batch_norm, fuse_input_range
+from eventsnn.conversion.parts import relay_chain
 from eventsnn.conversion.segments import cut
 from eventsnn.errors import ModelError
+from eventsnn.relays import GatedMaxPool
 
 RNG = np.random.default_rng(3)
 
@@ -125,10 +127,24 @@ def negative(name, channels):
     return BatchNorm(name, [1.0] * (channels - 1) + [-1.0], *[np.ones(channels)] * 3)
 
 
+@pytest.mark.parametrize("order", ["behind the ReLU", "before the ReLU", "around the pool"])
+def test_a_negative_factor_turns_a_max_pool_into_a_min_pool(order):
+    pool, first, last = MaxPool2d("p"), negative("n1", 3), negative("n2", 3)
+    middle = {"behind the ReLU": [ReLU("r"), first, pool], "before the ReLU": [pool, first, ReLU("r")],
+              "around the pool": [ReLU("r"), first, pool, last]}[order]  # fmt: skip
+    layers = [conv("c", 2, 3), *middle, conv("c2", 3, 2)]
+    folded = equal_after_folding(layers, (6, 7, 2), convertible=False)
+    (turned,) = [x for x in folded.layers if isinstance(x, MaxPool2d)]
+    assert turned.signs == (1, 1, -1)
+    with pytest.raises(ModelError, match=r"'p'.*minimum in 1 channels"):
+        relay_chain("c", [turned], GatedMaxPool)
+    with pytest.raises(ModelError, match=r"signs must be \+1 or -1, got 3"):
+        MaxPool2d("p", 2, (1, 3))
+    with pytest.raises(ModelError, match="has 3 signs"):
+        LayerGraph((4, 4, 2), [turned])
+
+
 @pytest.mark.parametrize(("layers", "message"), [
-    ([conv("c", 2, 2), ReLU("r"), negative("late", 2), MaxPool2d("p"), Flatten(), dense("d", 2, 3)],
-     r"'late' \(BatchNorm\).*max pool 'p': gamma is negative in channel 1"),
-    ([conv("c", 2, 2), MaxPool2d("p"), negative("late", 2), ReLU("r"), Flatten(), dense("d", 2, 3)], "'late'.*max pool 'p'"),
     ([conv("c", 2, 2), ReLU("r"), norm("late", 2), ReLU("r2"), Flatten(), dense("d", 8, 3)], "'late'.*ReLU 'r2' follows"),
     ([norm("first", 2), ReLU("r"), conv("c", 2, 2)], "'first'.*ReLU 'r' follows"),
     ([conv("c", 2, 2), ReLU("r"), norm("late", 2)], "'late'.*no weights follow"),

@@ -6,9 +6,10 @@ import pytest
 from eventsnn import run
 from eventsnn.ann.graph import LayerGraph
 from eventsnn.ann.layers import BatchNorm, Conv2d, Dense, Flatten, ReLU
-from eventsnn.ann.quantised import QuantReLU, TernaryConv2d, ternary
+from eventsnn.ann.quantised import KBitConv2d, QuantReLU, TernaryConv2d, ternary
 from eventsnn.conversion.integer import to_integer
 from eventsnn.conversion.integer_blocks import blocks, tables
+from eventsnn.conversion.integer_levels import levels
 from eventsnn.encoders.base import Drive
 from eventsnn.errors import ModelError
 
@@ -53,6 +54,28 @@ def test_counts_are_the_levels_of_the_ann(k, thresholds):
     assert result.rasters["conv4"].amplitudes.min() == -1  # something was taken back
     np.testing.assert_array_equal(result.prediction, values["out"].argmax(1))
     assert result.rasters["conv4"].times.max() < 70  # the queue ran empty
+
+
+@pytest.mark.parametrize("bits", [1, 2, 5])
+def test_weights_of_few_bits_become_whole_numbers(bits):
+    graph = quantised_net(4, 1, lambda *a: KBitConv2d(*a, bits=bits))
+    x = np.random.default_rng(3).random((4, 8, 8, 2))
+    network, report, result = spikes_of(graph, x, 90)
+    assert all(row["dtype"].startswith("int") for row in report["layers"][1:-1])
+    values = graph.forward(x, keep=True, dtype=np.float64)
+    for i in range(1, 5):
+        assert np.abs(network.projections[i].synapses.weights).max() == (1 if bits == 1 else 2**bits)
+        np.testing.assert_array_equal(result.rasters[f"conv{i}"].amplitude_sums(), values[f"act{i}"].reshape(4, -1) * 2)
+
+
+@pytest.mark.parametrize("kind", [TernaryConv2d, Conv2d, lambda *a: KBitConv2d(*a, bits=3)])
+def test_levels_are_those_of_the_float64_network(kind):
+    graph, x = quantised_net(6, 1, kind), np.random.default_rng(4).random((5, 8, 8, 2))
+    found, logits = levels(graph.astype(np.float32), x.astype(np.float32).astype(np.float64))
+    values = graph.astype(np.float32).forward(x.astype(np.float32), keep=True, dtype=np.float64)
+    for i in range(5):
+        np.testing.assert_array_equal(found[f"conv{i}"], values[f"act{i}"].reshape(5, -1) * 2 ** (1 if i else 0))
+    np.testing.assert_allclose(logits, values["out"], rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("thresholds", ["exact", "published", "float"])

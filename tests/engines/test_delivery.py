@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from eventsnn import Conv2d, Dense, Input, Network, Population, Projection, run
+from eventsnn import Conv2d, Dense, Input, Network, Population, Projection, SpikeRaster, run
 from eventsnn.encoders import ttfs
 from eventsnn.engines import links
 from eventsnn.neurons.base import SILENT, find_model
@@ -39,7 +39,28 @@ def test_only_what_sixteen_bits_hold_is_narrowed():
     assert kept.dtype == np.uint16 and widened(kept, np.float32).tobytes() == exact.tobytes()
     for value in (0.1, 70000.0, 1e-9, 1 + 2.0**-11):
         assert narrowed(np.array([0.5, value], np.float32)).dtype == np.float32
-    assert narrowed(np.array([1, 2])).dtype == np.int64
+    assert narrowed(np.array([1, -128, 127], np.int16)).dtype == np.int8 == narrowed(np.zeros(0, np.int32)).dtype
+    assert narrowed(np.array([1, 128])).dtype == narrowed(np.array([-129])).dtype == np.int64
+
+
+@pytest.mark.parametrize("dtype", ["int16", "int32", "int64"])
+@pytest.mark.parametrize("amplitude", [1, -3])
+def test_eight_bits_hold_the_same_whole_numbers(dtype, amplitude, monkeypatch):
+    rng, found = np.random.default_rng(3), []
+    weights = rng.integers(-1, 2, (3, 3, 5, 40)) * rng.choice([1, 127], (3, 3, 5, 1))
+    fired = (rng.random((2, 4, 150)) < 0.4) * amplitude
+    raster = SpikeRaster.from_dense(fired.astype(float), shape=(6, 5, 5))
+    for large in (10**9, 0):
+        monkeypatch.setattr(links, "LARGE", large)
+        network = Network([Input("in", (6, 5, 5))], [Population("p", (6, 5, 40), "accumulator", {}, dtype)],
+                          [Projection("in", "p", Conv2d(weights))], dt_ms=1.0)
+        found.append(run(network, {"in": raster}, record_state=["p"]).states["p"]["v"])
+    assert np.array_equal(*found) and np.abs(found[0]).max() > 127
+    wide = np.zeros((2, 8, 7, 40))
+    for y, x in np.ndindex(6, 5):
+        here = fired.sum(axis=1).reshape(2, 6, 5, 5)[:, y, x]
+        wide[:, y : y + 3, x : x + 3] += np.einsum("nc,jico->njio", here, weights[::-1, ::-1])
+    assert np.array_equal(found[0].reshape(2, 6, 5, 40), wide[:, 1:-1, 1:-1])
 
 
 @pytest.mark.parametrize("parameters", [{}, {"tau": 7.0, "window": 30.0, "bias": 0.2, "half_step": True}])
