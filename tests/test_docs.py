@@ -16,7 +16,8 @@ def blocks(path):
     return "\n\n".join(re.findall(r"```python\n(.*?)```", path.read_text(), re.S))
 
 
-@pytest.mark.parametrize("name", ["docs/your_own_neuron.md", "docs/patterns.md", "README.md"])
+@pytest.mark.parametrize("name", ["docs/your_own_neuron.md", "docs/patterns.md", "docs/hybrid.md", "docs/ttfs_training.md",
+                                  "docs/adjoint.md", "README.md"])
 @pytest.mark.parametrize("jit", ["0", "1"])
 def test_the_code_of_a_page_runs(name, jit, tmp_path):
     program = blocks(ROOT / name)

@@ -172,7 +172,7 @@ def draw_integer(found, path, title=""):
 
 
 def draw_traces(arrays, path, title=""):
-    """Draw state variables and spike counts of a few neurons, step by step.
+    """Draw state variables and spike counts of a few neurons, step by step; on the continuous clock (from 0) as lines.
 
     Parameters
     ----------
@@ -191,11 +191,12 @@ def draw_traces(arrays, path, title=""):
     panels = figure.subplots(max(1, len(names)), 1, sharex=True, squeeze=False)[:, 0]
     for axes, name in zip(panels, names):
         neurons = arrays[f"{name.rsplit('/', 1)[0]}/neurons"]
+        straight = arrays["times_ms"][0] == 0 and not name.endswith("/count")
         for k, neuron in enumerate(neurons.tolist()):
-            axes.step(
+            axes.plot(
                 arrays["times_ms"],
                 arrays[name][:, k],
-                where="post",
+                drawstyle="default" if straight else "steps-post",
                 lw=1.1,
                 color=PALETTE[k % len(PALETTE)],
                 label=f"neuron {neuron}",

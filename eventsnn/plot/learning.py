@@ -43,6 +43,56 @@ def draw_patterns(what, path, title=""):
     return figure
 
 
+def draw_training(found, path, title=""):
+    """Draw loss and accuracy of a training by epoch or by samples seen, latency where it changes, how far a twin's weights are.
+
+    Parameters
+    ----------
+    found : dict
+        The figures of the training: curve, and trajectory where a twin was trained.
+    path : str or Path
+        PNG to write.
+    title : str
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12.5, 3.6), facecolor=PAPER, layout="constrained")
+    FigureCanvasAgg(figure)
+    curve, twin = found["curve"], found.get("trajectory", ())
+    timed = "latency" in curve[0]
+    panels = list(figure.subplots(1, 2 + timed + bool(twin)))
+    unit = "samples" if "samples" in curve[0] else "epoch"
+    for axes, what in zip(panels, ("loss", "accuracy")):
+        for color, part in zip(PALETTE, ("train", "validation")):
+            points = [(record[unit], record[f"{part}_{what}"]) for record in curve if record[f"{part}_{what}"] is not None]
+            if points:
+                axes.plot(*zip(*points), color=color, lw=1.2, marker="o", ms=3, label=part)
+        if axes.lines:
+            axes.legend(fontsize=8, frameon=False)
+        axes.set_title(what, fontsize=10, color=INK, loc="left")
+    if timed:
+        latency = [record["latency"] for record in curve]
+        panels[2].plot([record[unit] for record in curve], latency, color=PALETTE[2], lw=1.2, marker="o", ms=3)
+        panels[2].set_title("latency, ms", fontsize=10, color=INK, loc="left")
+    if twin:
+        apart = [max(record["largest_difference"], 1e-18) for record in twin]
+        panels[-1].semilogy([record["step"] for record in twin], apart, color=PALETTE[3], lw=1.2, marker="o", ms=3)
+        panels[-1].set_title("largest weight difference from the ReLU twin", fontsize=10, color=INK, loc="left")
+    for axes in panels:
+        plain(axes)
+        axes.grid(axis="y", color=FAINT, lw=0.5)
+        axes.set_xlabel("step" if twin and axes is panels[-1] else unit, color=INK, fontsize=9)
+    if title:
+        figure.suptitle(title, color=INK, fontsize=13, x=0.01, ha="left")
+    figure.savefig(path, dpi=110, format="png", metadata={"Software": "eventsnn"})
+    return figure
+
+
 def _draw_loss(axes, losses, found):
     plain(axes)
     axes.plot(np.arange(1, losses.size + 1), losses, color=PALETTE[0], lw=1.2, label="loss L")

@@ -1,17 +1,17 @@
-"""The part of report.html about learning a spike pattern."""
+"""The part of report.html about learning: a spike pattern, or a network of spike times."""
 
 import html
 
 
 def learning(metrics, pictures, shown, inline):
-    """Return the section on what was learned as HTML; nothing where no pattern was.
+    """Return the section on what was learned as HTML; nothing where nothing was.
 
     Parameters
     ----------
     metrics : dict
         Of result.json.
     pictures : dict of str to bytes
-        PNG by kind: patterns.
+        PNG by kind: patterns, learning_curve.
     shown : callable
         Writes a number: (value, kind).
     inline : callable
@@ -22,6 +22,10 @@ def learning(metrics, pictures, shown, inline):
     str
     """
     found = metrics.get("learning", {})
+    if found.get("rule") in ("stdb", "ttfs"):
+        return _training(found, pictures, shown, inline)
+    if found.get("rule") == "adjoint":
+        return _adjoint(found, pictures, shown, inline)
     if found.get("rule") != "van_rossum":
         return ""
     image = f"<img class=wide alt='target and output' src='{inline(pictures['patterns'])}'>" if "patterns" in pictures else ""
@@ -33,6 +37,40 @@ def learning(metrics, pictures, shown, inline):
              ("weights that are not 0", ", ".join(shown(x, "percent") for x in found["density"]))]  # fmt: skip
     rows = "".join(f"<tr><td>{html.escape(name)}<td class=text>{html.escape(str(value))}" for name, value in facts)
     return f"<h2>Learning</h2>{image}<table>{rows}</table>{_curve(found, shown)}{_memory(found)}"
+
+
+def _training(found, pictures, shown, inline):
+    picture = "learning_curve"
+    image = f"<img class=wide alt='learning curve' src='{inline(pictures[picture])}'>" if picture in pictures else ""
+    rows = ""
+    for test in found["test"]:
+        for when in ("before", "after"):
+            record = test[when]
+            cells = [test["data"], when, shown(record["accuracy"], "percent"), shown(record.get("accuracy_std"), "percent"),
+                     f"{record['spikes_per_neuron']:.3f}", shown(record.get("twin_agreement"), "percent")]  # fmt: skip
+            rows += "<tr>" + "".join(f"<td>{html.escape(str(cell))}" for cell in cells)
+    head = "<tr><th>samples<th>training<th>accuracy<th>spread over trials<th>spikes per neuron<th>agreement with the ReLU twin"
+    last = f"latency {shown(found['latency'], 'ms')}" if "latency" in found else f"steps {found['steps']}"
+    facts = f"<p>epochs {found['epochs']}, kept {found['kept_epoch']}, {last}</p>"
+    return f"<h2>Learning</h2>{image}{facts}<table>{head}{rows}</table>"
+
+
+def _adjoint(found, pictures, shown, inline):
+    picture = "learning_curve"
+    image = f"<img class=wide alt='learning curve' src='{inline(pictures[picture])}'>" if picture in pictures else ""
+    rows, judged = "", "accuracy" if all("accuracy" in test["after"] for test in found["test"]) else "distance"
+    for test in found["test"]:
+        for when in ("before", "after"):
+            record = test[when]
+            value = shown(record["accuracy"], "percent") if judged == "accuracy" else f"{record['distance']:.4g}"
+            silent = f"{record['silent_distance']:.4g}" if "silent_distance" in record else "–"
+            cells = [test["data"], when, value, silent, f"{record['spikes_per_neuron']:.3f}"]
+            rows += "<tr>" + "".join(f"<td>{html.escape(str(cell))}" for cell in cells)
+    head = f"<tr><th>samples<th>training<th>{judged}<th>of a silent answer<th>spikes per neuron"
+    least = found["last"].get("min_slope")
+    slope = "" if least is None else f", smallest slope at a threshold in the last epoch {least:.3g}"
+    facts = f"<p>epochs {found['epochs']}, kept {found['kept_epoch']}{slope}</p>"
+    return f"<h2>Learning</h2>{image}{facts}<table>{head}{rows}</table>"
 
 
 def _curve(found, shown):

@@ -10,6 +10,7 @@ import numpy as np
 
 from eventsnn.plot.runs import PALETTE
 from eventsnn.report.curves import sections
+from eventsnn.report.hybrid import hybrid
 from eventsnn.report.learning import learning
 from eventsnn.report.trains import spike_trains
 
@@ -84,6 +85,7 @@ def write(content, view, picture, gallery=20, pictures=None):
         learning(metrics, pictures or {}, shown, _inline),
         f"<h2>Spikes</h2><img class=wide alt='spikes of a few samples' src='{_inline(Path(picture).read_bytes())}'>",
         _populations(metrics),
+        hybrid(content, shown),
         spike_trains(metrics, shown),
         sections(metrics, pictures or {}, shown, _inline),
         _gallery(view, gallery),

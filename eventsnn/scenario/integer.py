@@ -2,8 +2,6 @@
 
 from dataclasses import replace
 
-NOISE = "deletion"
-
 
 def to_integer(loaded, graph, calibration, options):
     """Convert a quantised network by `convert: {to: integer}`; `options` are its keys, see `eventsnn.scenario.convert`.
@@ -14,43 +12,48 @@ def to_integer(loaded, graph, calibration, options):
     from eventsnn.errors import ModelError
     from eventsnn.scenario.encode import steps_of
 
-    deletion, dt = options.pop("deletion"), options.pop("dt")
+    deletion, flip, dt = (options.pop(name) for name in ("deletion", "flip", "dt"))
     try:
         network, report = to_integer(graph, steps=steps_of(loaded, dt), dt_ms=dt, **options)
     except ModelError as error:
         raise loaded.error(("convert",), str(error)) from None
     if options["ends"] == "integer":
         report["input"] = {"scale": report["input_scale"]}
-    if deletion:
-        network = with_deletion(network, deletion)
-        report["deletion"] = deletion
+    if deletion or flip:
+        network = with_noise(network, deletion, flip)
+        report |= {"deletion": deletion, "flip": flip}
     return network, report
 
 
-def with_deletion(network, probability):
-    """Let spikes of the encoder get lost.
+def with_noise(network, deletion, flip):
+    """Put noise on the spikes of the encoder.
 
     Parameters
     ----------
     network : Network
         Of `eventsnn.conversion.integer.to_integer`.
-    probability : float
+    deletion : float
+        Probability with which a spike is lost.
+    flip : float
+        Probability with which spike and silence are confused, in the steps in which the encoder may spike; one of the two is 0.
 
     Returns
     -------
     Network
-        With a relay ``deletion`` behind the encoder.
+        With a relay ``deletion`` or ``flip`` behind the encoder.
     """
     from eventsnn.network import Relay
-    from eventsnn.relays import Deletion
+    from eventsnn.relays import Deletion, Flip
 
-    encoder = network.populations[0].name
-    links = [replace(p, source=NOISE) if p.source == encoder else p for p in network.projections]
-    return replace(network, relays=[Relay(NOISE, encoder, Deletion(probability))], projections=links)
+    encoder = network.populations[0]
+    steps = len(encoder.parameters["thresholds"])
+    kind = Flip(flip, float(encoder.parameters["amplitude"]), steps) if flip else Deletion(deletion)
+    links = [replace(p, source=kind.kind) if p.source == encoder.name else p for p in network.projections]
+    return replace(network, relays=[Relay(kind.kind, encoder.name, kind)], projections=links)
 
 
 def check(spec, codes):
-    """Find contradictions around `convert: {to: integer}` and `measure.integer_logs`.
+    """Find contradictions around `convert: {to: integer}`, `measure.integer_logs` and `measure.integer_levels`.
 
     Parameters
     ----------
@@ -75,8 +78,12 @@ def check(spec, codes):
     for key in ("weight_bits", "input_scale"):
         if converts and spec.convert.ends == "float" and key in spec.convert.model_fields_set:
             yield ("convert", key), "belongs to 'ends: integer'; remove it"
+    if converts and spec.convert.deletion and spec.convert.flip:
+        yield ("convert", "flip"), "the encoder's spikes pass one kind of noise: deletion or flip; remove one"
     if spec.measure.integer_logs is not None:
         yield from _logs(spec, converts)
+    if spec.measure.integer_levels is not None:
+        yield from _levels(spec, converts)
 
 
 def _logs(spec, converts):
@@ -85,3 +92,11 @@ def _logs(spec, converts):
         yield path, "counts the spikes of an integer network: needs 'convert: {to: integer}' and a data: section"
     elif spec.run is not None and (spec.run.every != spec.convert.dt or spec.run.exit is not None):
         yield path, f"has a line for every step of every sample: set run.every to {spec.convert.dt:g} ms, remove run.exit"
+
+
+def _levels(spec, converts):
+    path = ("measure", "integer_levels")
+    if not converts or spec.data is None:
+        yield path, "compares an integer network with its ANN: needs 'convert: {to: integer}' and a data: section"
+    elif spec.convert.ends == "integer" or spec.convert.deletion or spec.convert.flip:
+        yield path, "with rounded ends, or noise behind the encoder, levels differ by design; remove it, or those keys of convert"

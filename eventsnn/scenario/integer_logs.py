@@ -46,6 +46,49 @@ def batches(job):
     return found
 
 
+def counted(job):
+    """Return the projections whose synaptic operations are counted: into hidden layers and, if asked for, the classifier.
+
+    Parameters
+    ----------
+    job : Job
+
+    Returns
+    -------
+    list of Projection
+        [] where the logs are not asked for.
+    """
+    asked, network = job.spec.measure.integer_logs, job.results["network"]
+    if asked is None:
+        return []
+    left_out = {network.populations[0].name} | (set() if asked.classifier else {network.populations[-1].name})
+    return [p for p in network.projections if p.target not in left_out]
+
+
+def slice_arrays(job, result):
+    """Return what one slice keeps for the logs: operations through weights that are not 0.
+
+    Parameters
+    ----------
+    job : Job
+    result : RunResult
+        With the spikes of every source of :func:`counted`.
+
+    Returns
+    -------
+    dict
+        nonzero_operations, int64 (steps,): so far, summed over the slice; {} where the logs are not asked for.
+    """
+    network, found = job.results["network"], counted(job)
+    total = 0
+    for projection in found:
+        raster = result.rasters[projection.source]
+        reach = nonzero_fan_out(projection.synapses, network.shape_of(projection.source), network.shape_of(projection.target))
+        size = reach[raster.ids] * (1 if raster.amplitudes is None else np.abs(raster.amplitudes))
+        total = total + np.bincount(raster.times, weights=size, minlength=raster.duration)
+    return {"nonzero_operations": np.cumsum(total).astype(np.int64)} if found else {}
+
+
 def measure(job):
     """Return the logs summed over all batches, spikes of both signs, operations and an energy estimate.
 
@@ -61,41 +104,26 @@ def measure(job):
     asked = job.spec.measure.integer_logs
     if asked is None:
         return {}
-    network, n = job.results["network"], job.results["encode"].n_samples
+    network, n, folder = job.results["network"], job.results["encode"].n_samples, job.own_folder("run")
     rows = batches(job)
     steps = {name: np.sum([row[name] for row in rows], axis=0).tolist() for name in LOGS}
-    spikes, signed, sops = steps["spike_num"][-1], steps["spike_collect"][-1], steps["sop_num"][-1]
-    encoder = network.populations[0].name
-    left_out = {encoder} if asked.classifier else {encoder, network.populations[-1].name}
-    counted = [p for p in network.projections if p.target not in left_out]
-    macs = sum(int(p.synapses.fan_out(network.shape_of(p.source), network.shape_of(p.target)).sum()) for p in counted)
+    parts = [read_slice(folder, index)[0]["nonzero_operations"] for index in range(count_slices(folder))]
+    steps["sop_num_nonzero_weights"] = np.sum(parts, axis=0).tolist()
+    spikes, signed, sops, nonzero = (steps[name][-1] for name in ("spike_num", "spike_collect", "sop_num",
+                                                                  "sop_num_nonzero_weights"))  # fmt: skip
+    macs = sum(int(p.synapses.fan_out(network.shape_of(p.source), network.shape_of(p.target)).sum()) for p in counted(job))
     return {"integer": {
         "per_step": steps,
         "per_sample": {
-            "sops": sops / n, "sops_nonzero_weights": _nonzero(job, counted, n), "spikes": spikes / n,
+            "sops": sops / n, "sops_nonzero_weights": nonzero / n, "spikes": spikes / n,
             "positive": (spikes + signed) / 2 / n, "negative": (spikes - signed) / 2 / n, "dense_macs": macs,
         },
         "classifier_counted": asked.classifier,
         "energy_estimate": {"pj_per_add": asked.add_energy, "pj_per_mac": asked.mac_energy,
                             "snn_nj_per_sample": sops / n * asked.add_energy / 1000,
+                            "snn_nj_per_sample_nonzero_weights": nonzero / n * asked.add_energy / 1000,
                             "ann_nj_per_sample": macs * asked.mac_energy / 1000},
     }}  # fmt: skip
-
-
-def _nonzero(job, projections, n):
-    """Synaptic operations per sample through weights that are not 0; None where a source is not in raster.h5."""
-    from eventsnn.files.raster_h5_blocks import read_blocks, read_heads
-
-    network, path, total = job.results["network"], job.folder / "raster.h5", 0.0
-    heads = read_heads(path)
-    for projection in projections:
-        name = projection.source
-        if name not in heads:
-            return None
-        reach = nonzero_fan_out(projection.synapses, network.shape_of(name), network.shape_of(projection.target))
-        for _, _, ids, amps in read_blocks(path, name, amplitudes=True):
-            total += reach[ids].sum() if amps is None else (reach[ids] * np.abs(amps)).sum()
-    return float(total / n)
 
 
 def nonzero_fan_out(synapses, source_shape, target_shape):

@@ -55,7 +55,9 @@ class Job:
 
     @property
     def relu_graph(self):
-        """The ReLU network, trained or read, or None."""
+        """The ReLU network: learned, trained or read, or None."""
+        if "learn" in self.results and self.results["learn"].graph is not None:
+            return self.results["learn"].graph
         return self.results["train"]["graph"] if "train" in self.results else self.results.get("source")
 
     @property

@@ -16,7 +16,8 @@ class Learned:
 
     Attributes
     ----------
-    network : Network
+    network : Network or None
+        None: nothing is run.
     metrics : dict
         Plain data for result.json, free of timings; key `learning` holds the rule's own figures.
     inputs : dict of str to SpikeRaster
@@ -25,6 +26,10 @@ class Learned:
         Kept in the run folder as learned.npz.
     pictures : dict of str to (callable, object)
         Kind -> what draws it, (what, path, title), and what it draws.
+    files : list of Path
+        Of the stage's folder, copied into the run folder.
+    graph : LayerGraph or None
+        The ReLU network that the spiking one should equal: the run states their agreement.
     """
 
     network: object
@@ -32,9 +37,12 @@ class Learned:
     inputs: dict = field(default_factory=dict)
     arrays: dict = field(default_factory=dict)
     pictures: dict = field(default_factory=dict)
+    files: list = field(default_factory=list)
+    graph: object = None
 
 
-LEARNERS = {"van_rossum": "learn_patterns", "decolle": "learn_decolle"}
+LEARNERS = {"van_rossum": "learn_patterns", "decolle": "learn_decolle", "ttfs": "learn_ttfs", "stdb": "learn_stdb",
+            "adjoint": "learn_adjoint"}  # fmt: skip
 """Rule -> module of this folder with `learn(job) -> Learned`."""
 
 

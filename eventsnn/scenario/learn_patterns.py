@@ -29,7 +29,8 @@ def learn(job):
     Learned
     """
     spec = job.spec.learn
-    learner = PatternLearner(_given(job), _target(job), settings_of(job.loaded), job.spec.seed)
+    given, target = read_patterns(job, ("learn",), spec, spec.inputs, spec.outputs)
+    learner = PatternLearner(given, target, settings_of(job.loaded), job.spec.seed)
     _teach(job, learner, spec)
     network = learner.network()
     learner.forward()
@@ -67,31 +68,44 @@ def settings_of(loaded):
         raise loaded.error(("learn",), error) from None
 
 
-def _given(job):
-    spec = job.spec.learn
-    if spec.input.kind == "raster":
-        return _read(job, ("learn", "input"), spec.input, spec.inputs)
-    own = {name: getattr(spec.input, name) for name in ("shortest", "increment", "group", "seed")}
-    return pattern_data.graded_input(spec.inputs, spec.steps, dt_ms=spec.dt, **own)
+def read_patterns(job, path, how, inputs, outputs):
+    """Return the input and the target pattern that a scenario names.
 
+    Parameters
+    ----------
+    job : Job
+    path : tuple
+        Where they stand in the scenario.
+    how : object
+        With keys input, target, steps and dt.
+    inputs, outputs : int
+        Neurons of both.
 
-def _target(job):
-    spec = job.spec.learn
-    how = spec.target
-    if how.kind == "raster":
-        return _read(job, ("learn", "target"), how, spec.outputs)
-    if how.kind == "smiley":
-        pattern = pattern_data.smiley(spec.steps, spec.outputs)
+    Returns
+    -------
+    tuple of SpikeRaster
+        One sample each, on the grid.
+    """
+    if how.input.kind == "raster":
+        given = _read(job, (*path, "input"), how.input, inputs, how.steps)
     else:
-        pattern = pattern_data.image_pattern(job.loaded.file(how.file), spec.steps, spec.outputs, how.threshold)
-    return pattern_data.thinned(pattern, how.keep, seed=how.seed, dt_ms=spec.dt)
+        own = {name: getattr(how.input, name) for name in ("shortest", "increment", "group", "seed")}
+        given = pattern_data.graded_input(inputs, how.steps, dt_ms=how.dt, **own)
+    wanted = how.target
+    if wanted.kind == "raster":
+        return given, _read(job, (*path, "target"), wanted, outputs, how.steps)
+    if wanted.kind == "smiley":
+        pattern = pattern_data.smiley(how.steps, outputs)
+    else:
+        pattern = pattern_data.image_pattern(job.loaded.file(wanted.file), how.steps, outputs, wanted.threshold)
+    return given, pattern_data.thinned(pattern, wanted.keep, seed=wanted.seed, dt_ms=how.dt)
 
 
-def _read(job, path, how, neurons):
+def _read(job, path, how, neurons, steps):
     """A raster from a file, checked against the sizes of the scenario."""
     from eventsnn.scenario.encode import read_raster
 
-    raster, steps = read_raster(job.loaded, how.file, how.population, path[-1]), job.spec.learn.steps
+    raster = read_raster(job.loaded, how.file, how.population, path[-1])
     if raster.clock != "grid" or raster.n_samples != 1 or (raster.size, raster.duration) != (neurons, steps):
         raise DataError(f"{how.file}: must hold one sample of {neurons} neurons and {steps} steps on the grid, got {raster!r}")
     return raster

@@ -3,7 +3,7 @@
 import numpy as np
 
 from eventsnn.metrics import accuracy, agreement, saturation, silent_populations, spikes_per_neuron
-from eventsnn.scenario import integer_logs, over_time, spikes_seen
+from eventsnn.scenario import energy, integer_levels, integer_logs, over_time, spikes_seen
 from eventsnn.scenario.source_only import evaluate_source
 
 SATURATED = 0.9  # spikes per neuron and step
@@ -34,7 +34,9 @@ def measure(job):
         metrics |= _activity(outcome, maker.n_samples)
         metrics |= over_time.measure(job, outcome, job.results.get("data"), maker.n_samples)
         metrics |= spikes_seen.measure(job, outcome)
+        metrics |= energy.measure(job)
         metrics |= integer_logs.measure(job)
+        metrics |= integer_levels.measure(job)
         if unlabelled(job):
             metrics["spike_trains"] = _spike_trains(job, outcome)
         warnings = _warnings(job, outcome, maker)

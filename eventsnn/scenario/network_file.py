@@ -15,7 +15,8 @@ def _kinds():
 
     names = {network: ("Network", "Input", "Population", "Projection", "Relay", "BiasDrive", "Readout"),
              projections: ("Dense", "Conv2d", "Sparse"),
-             relays: ("AveragePool", "GatedMaxPool", "EarliestPool", "StepMaxPool", "Deletion", "Jitter")}  # fmt: skip
+             relays: ("AveragePool", "GatedMaxPool", "EarliestPool", "StepMaxPool", "Deletion", "Jitter", "FrozenMask",
+                      "Flip")}  # fmt: skip
     return {name: getattr(module, name) for module, listed in names.items() for name in listed}
 
 

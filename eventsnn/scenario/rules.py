@@ -3,10 +3,11 @@
 import math
 
 from eventsnn.errors import did_you_mean
-from eventsnn.scenario import clocks, coding, integer, rules_t2fsnn
+from eventsnn.scenario import clocks, coding, energy, hybrid, integer, learn_stdb, rules_adjoint, rules_t2fsnn, rules_ttfs
 
 OWN_INPUT = ("van_rossum",)  # learning rules whose input pattern is the input of the run
 OWN_CODE = ("decolle",)  # learning rules that make spikes of the samples themselves
+WITH_TEST = ("adjoint", "decolle", "stdb", "ttfs")  # learning rules that judge themselves on samples of their own
 IMAGE_CODES = ("ttfs", "ttfs_kernel", "poisson", "constant", "latency", "phase", "burst")
 
 
@@ -34,6 +35,7 @@ def check(loaded):
         yield ("train", "architecture"), "required, but not there (or network.source to go on from)"
     if spec.train is not None and spec.train.twin is not None and not has_source(spec):
         yield ("train", "twin"), "starts from a trained ReLU network: needs network.source"
+    yield from _training(spec)
     yield from _conversion(spec)
     yield from _coding(spec)
     yield from _measuring(spec)
@@ -42,6 +44,8 @@ def check(loaded):
     yield from coding.check(spec, codes)
     yield from rules_t2fsnn.check(spec, codes)
     yield from integer.check(spec, codes)
+    yield from hybrid.check(spec, codes)
+    yield from energy.check(spec)
 
 
 def has_source(spec):
@@ -59,7 +63,7 @@ def data_specs(spec):
     found = [(("data",), spec.data)]
     if spec.train is not None:
         found.append((("train", "data"), spec.train.data))
-    if spec.learn is not None and spec.learn.rule in OWN_CODE:
+    if spec.learn is not None and spec.learn.rule in WITH_TEST:
         found += [(("learn", "data"), spec.learn.data), *((("learn", "test", k), data) for k, data in enumerate(spec.learn.test))]
     if spec.statistics is not None:
         found.append((("statistics", "data"), spec.statistics.data))
@@ -90,6 +94,20 @@ def _data(path, data):
         )
 
 
+def _training(spec):
+    """Samples must enter the trained network as they entered training."""
+    if spec.train is None or spec.data is None:
+        return
+    asked = spec.train.settings
+    if asked.crop and spec.data.crop != asked.crop:
+        yield ("data", "crop"), f"the network is trained on squares of side {asked.crop}: write 'crop: {asked.crop}'"
+    if spec.train.data.range != spec.data.range:
+        low, high = spec.train.data.range
+        yield ("data", "range"), f"the network is trained on values in [{low:g}, {high:g}]: write 'range: [{low:g}, {high:g}]'"
+    if asked.standardise and not spec.data.standardise:
+        yield ("data", "standardise"), "the network is trained on standardised images: write 'standardise: true'"
+
+
 def _conversion(spec):
     if spec.convert is not None and explicit(spec) is not None:
         yield ("convert",), "an explicit network is spiking already, nothing to convert; remove this section"
@@ -106,6 +124,15 @@ def _conversion(spec):
 
 def _learning(spec):
     if spec.learn is None:
+        return
+    if spec.learn.rule == "ttfs":
+        yield from rules_ttfs.check(spec)
+        return
+    if spec.learn.rule == "adjoint":
+        yield from rules_adjoint.check(spec, explicit(spec), encoders(spec))
+        return
+    if spec.learn.rule == "stdb":
+        yield from learn_stdb.check(spec)
         return
     for section in ("network", "train", "convert"):
         if getattr(spec, section) is not None:
@@ -142,7 +169,9 @@ def _measuring(spec):
 
 
 def _ramps(spec):
-    """Options of one kind of ramp that another does not have."""
+    """Options of one kind of ramp that another does not have, and the samples that windows come from."""
+    if spec.convert.rule == "fit" and spec.convert.calibration is None:
+        yield ("convert", "calibration"), "required by rule fit: samples whose activations set the windows"
     model = spec.convert.model
     if model != "alpha1" and spec.convert.alpha != 1:
         yield ("convert", "alpha"), f"belongs to model alpha1, got {spec.convert.alpha} with model {model}; remove it"
@@ -160,15 +189,16 @@ def _ramps(spec):
 
 
 def _coding(spec):
-    taught = spec.learn is not None and spec.learn.rule in (*OWN_INPUT, *OWN_CODE)
+    taught = spec.learn is not None and (spec.learn.rule in (*OWN_INPUT, *OWN_CODE) or rules_adjoint.brings_input(spec))
     if spec.run is not None and spec.encode is None and not taught and getattr(explicit(spec), "inputs", True):
         yield ("encode",), "required to run: how numbers become spikes, for example 'code: ttfs'"
     network = explicit(spec)
+    trained = spec.learn is not None and spec.learn.rule == "ttfs"  # on coded samples of its own
     for name, code in encoders(spec).items():
         path = ("encode",) if name is None else ("encode", name)
         if name is not None and network is not None and name not in network.inputs:
             yield path, f"unknown input, allowed {', '.join(network.inputs)}{did_you_mean(name, network.inputs)}"
-        if code.code in (*IMAGE_CODES, "events") and spec.data is None:
+        if code.code in (*IMAGE_CODES, "events") and spec.data is None and not trained:
             yield path, f"code {code.code!r} needs samples: add a data: section"
         if code.code == "poisson_times":
             yield from _poisson_times(path, code, spec)

@@ -20,6 +20,7 @@ from eventsnn.scenario.schema_base import (
     tag_by,
 )
 from eventsnn.scenario.schema_coding import BurstCode, PhaseCode, ToCoding
+from eventsnn.scenario.schema_hybrid import ToHybrid
 from eventsnn.scenario.schema_integer import ToInteger
 from eventsnn.scenario.schema_learn import Learn
 from eventsnn.scenario.schema_measure import Exit, MeasureSpec
@@ -41,7 +42,9 @@ class ToRamps(Strict):
     """gated: a spike only while the layer's window is open; ungated: also before; alpha1: exactly one spike per neuron."""
     alpha: Annotated[float, Field(gt=0)] = 1.0
     """alpha1: slope of a neuron without input, 1/ms."""
-    rule: Literal["fit", "fixed"] = "fit"
+    rule: Literal["fit", "fixed", "trained", "saved"] = "fit"
+    """trained: the windows that came out of training with `learn: {rule: ttfs}`, from its weights.h5; saved: as fit, with the
+    largest activations that an earlier conversion has left in its folded.npz."""
     zeta: float = 0.5
     """fit: window of a layer = (1 + zeta) x its largest activation on the calibration samples."""
     windows: float | list[float] | None = None
@@ -49,10 +52,11 @@ class ToRamps(Strict):
     early: Literal["saturate", "refuse"] = "saturate"
     """gated: what an activation above its window does."""
     dtype: Literal["float32", "float64"] = "float32"
-    calibration: Calibration
+    calibration: Calibration | None = None
+    """Needed by rule fit."""
 
 
-Convert = Annotated[ToRamps | ToCoding | ToT2fsnn | ToInteger, Field(discriminator="to")]
+Convert = Annotated[ToRamps | ToCoding | ToT2fsnn | ToInteger | ToHybrid, Field(discriminator="to")]
 
 
 class TTFSCode(Strict):

@@ -28,6 +28,8 @@ class ToInteger(Strict):
     """ends: integer: the value x enters as round(input_scale x)."""
     deletion: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Probability with which a spike of the encoder is lost."""
+    flip: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Probability with which, in each step in which the encoder may spike, spike and silence of a neuron are confused."""
     dt: PositiveTime = 1.0
 
 
@@ -40,3 +42,10 @@ class IntegerLogs(Strict):
     """Energy of an addition, pJ: a parameter of the estimate, not a measurement."""
     mac_energy: Annotated[float, Field(gt=0)] = 4.6
     """Energy of a multiply-accumulate of the ANN, pJ: a parameter as well."""
+
+
+class IntegerLevels(Strict):
+    """Run every sample until nothing spikes any more, and compare each neuron's count with its level in the quantised ANN."""
+
+    steps: Count = 64
+    """Steps of this run, and levels of a neuron, at the most."""

@@ -4,8 +4,12 @@ from typing import Annotated, Literal
 
 from pydantic import AliasChoices, Field, model_validator
 
-from eventsnn.scenario.schema_base import Count, File, Name, PositiveTime, Share, Strict
+from eventsnn.scenario.schema_adjoint import Adjoint
+from eventsnn.scenario.schema_base import Count, PositiveTime, Strict
 from eventsnn.scenario.schema_decolle import Decolle
+from eventsnn.scenario.schema_patterns import GradedInput, InputPattern, SmileyPattern, TargetPattern
+from eventsnn.scenario.schema_stdb import Stdb
+from eventsnn.scenario.schema_ttfs import Ttfs
 
 Bits = Annotated[int, Field(ge=2)] | None
 Decay = Annotated[float, Field(ge=0, lt=1)]
@@ -17,55 +21,12 @@ def known_as(name, published, **options):
     return Field(validation_alias=AliasChoices(name, published), **options)
 
 
-class GradedInput(Strict):
-    """Groups of neurons whose mean interval grows from group to group, Poisson distributed in whole steps."""
-
-    kind: Literal["graded"]
-    shortest: Positive = 1.25
-    """Mean interval of the first group, steps."""
-    increment: Annotated[float, Field(ge=0)] = 0.25
-    """Growth from group to group, steps."""
-    group: Count = 5
-    """Neurons of a group."""
-    seed: Annotated[int, Field(ge=0)] = 0
-
-
-class RasterPattern(Strict):
-    """Spikes from a raster.h5 or .npz, one sample on the grid."""
-
-    kind: Literal["raster"]
-    file: File
-    population: Name | None = None
-    """Which raster of a raster.h5."""
-
-
-class SmileyPattern(Strict):
-    """A ring, two eyes and a mouth; rows are steps, columns neurons."""
-
-    kind: Literal["smiley"]
-    keep: Share = 0.95
-    """Probability with which a spike is kept."""
-    seed: Annotated[int, Field(ge=0)] = 0
-
-
-class ImagePattern(Strict):
-    """Any picture: dark pixels are spikes, rows steps, columns neurons; it is scaled to them."""
-
-    kind: Literal["image"]
-    file: File
-    threshold: Annotated[int, Field(ge=1, le=766)] = 500
-    """A pixel is dark where R + G + B is below it."""
-    keep: Share = 1.0
-    """Probability with which a spike is kept."""
-    seed: Annotated[int, Field(ge=0)] = 0
-
-
 class VanRossum(Strict):
     """Teach a two-layer network to answer one spike pattern with another, quantised; gradient of the van Rossum loss."""
 
     rule: Literal["van_rossum"]
-    input: Annotated[GradedInput | RasterPattern, Field(discriminator="kind")] = GradedInput(kind="graded")
-    target: Annotated[SmileyPattern | ImagePattern | RasterPattern, Field(discriminator="kind")] = SmileyPattern(kind="smiley")
+    input: InputPattern = GradedInput(kind="graded")
+    target: TargetPattern = SmileyPattern(kind="smiley")
     inputs: Count = known_as("inputs", "nb_inputs", default=700)
     hidden: Count = known_as("hidden", "nb_hidden", default=400)
     outputs: Count = known_as("outputs", "nb_outputs", default=250)
@@ -131,5 +92,5 @@ class VanRossum(Strict):
         return data
 
 
-Learn = Annotated[VanRossum | Decolle, Field(discriminator="rule")]
+Learn = Annotated[VanRossum | Adjoint | Decolle | Stdb | Ttfs, Field(discriminator="rule")]
 """A new rule: a class with its tag, an entry in learn.py."""

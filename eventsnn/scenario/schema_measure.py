@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from eventsnn.scenario.schema_base import Count, Name, Share, Strict
-from eventsnn.scenario.schema_integer import IntegerLogs
+from eventsnn.scenario.schema_hybrid import Energy
+from eventsnn.scenario.schema_integer import IntegerLevels, IntegerLogs
 from eventsnn.scenario.schema_source import DataSpec
 
 
@@ -57,5 +58,9 @@ class MeasureSpec(Strict):
     """Population -> neurons whose state and spike count are kept at every step of the first sample (network.dt)."""
     conversion: Count | None = None
     """So many samples' activations are compared with decoded spikes, layer by layer."""
+    energy: Energy | None = None
+    """Spikes and operations per layer and sample, and what they would cost beside a dense evaluation of the ReLU network."""
     integer_logs: IntegerLogs | None = None
     """Of `convert: {to: integer}`: the six logs as text files, and their sums in result.json."""
+    integer_levels: IntegerLevels | None = None
+    """Of `convert: {to: integer}`: whether every neuron of every sample settles at its level of the quantised ANN."""

@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from eventsnn.scenario.schema_base import Count, File, Name, Share, Strict
+from eventsnn.scenario.schema_architectures import Architecture
+from eventsnn.scenario.schema_base import Count, File, Name, Strict
 
 
 class DataSpec(Strict):
@@ -19,6 +20,12 @@ class DataSpec(Strict):
     """First sample."""
     limit: Count | None = None
     """Number of samples; absent: all."""
+    crop: Count | None = None
+    """Side of a square that is cut from the middle of each image."""
+    standardise: bool = False
+    """Each image less its mean, divided by its standard deviation, after the crop."""
+    range: Annotated[list[float], Field(min_length=2, max_length=2)] = Field(default_factory=lambda: [0.0, 1.0])
+    """What the values 0 and 1 of an image become; [-1, 1] is 2 x - 1, the input of networks with signed Poisson spikes."""
 
 
 class Calibration(Strict):
@@ -61,67 +68,12 @@ class StatisticsSpec(Strict):
     """Beginning of the names of the rows: act_n_train_conv1_max_999."""
 
 
-class SourceFile(Strict):
-    """Trained weights: .h5, .npz or .safetensors; `shipped:` names a file inside the package."""
+class WarmStart(Strict):
+    """Initial weights from another network: arrays whose name and shape agree."""
 
     file: File
-
-
-class SourceNetwork(Strict):
-    """A trained ReLU network that a conversion turns into spikes."""
-
-    source: SourceFile
-
-
-class Mlp(Strict):
-    """Perceptron with ReLU hidden layers."""
-
-    kind: Literal["mlp"]
-    hidden: list[Count] = Field(default_factory=list)
-    """Width of each hidden layer."""
-    dropout: Share = 0.0
-    input_dropout: Share = 0.0
-
-
-class ConvNet(Strict):
-    """Convolutions and pools, then dense layers."""
-
-    kind: Literal["conv_net"]
-    features: list[Count | Literal["P"]]
-    """Channels of each convolution; P is a 2 x 2 pool."""
-    hidden: list[Count] = Field(default_factory=list)
-    kernel: Count = 3
-    padding: Literal["same", "valid"] = "same"
-    batch_norm: bool = False
-    norm_place: Literal["before_relu", "after_relu"] = "before_relu"
-    pool: Literal["max", "average"] = "max"
-    dropout: Share = 0.0
-    """After each dense hidden layer."""
-    feature_dropout: Share = 0.0
-    """On the flattened features, in front of the first dense layer."""
-
-
-class Vgg16(Strict):
-    """VGG16 for small images."""
-
-    kind: Literal["vgg16"]
-    hidden: list[Count] = Field(default_factory=lambda: [512])
-    batch_norm: bool = True
-    dropout: Share = 0.0
-
-
-class Quantised(Strict):
-    """Rounded activations, ternary hidden weights: the source of an all-integer spiking network."""
-
-    kind: Literal["quantised"]
-    layers: str
-    """Parts joined by "-": 32C5 is a convolution, P2 a learned down-sampling, 1000 a convolution over the whole map."""
-    padding: Literal["same", "valid"] = "valid"
-    k: Annotated[int, Field(ge=0, le=16)] | None = 0
-    """Fractional bits of hidden activations; null: plain ReLU, the full-precision baseline."""
-    top: Annotated[float, Field(gt=0)] = 4.0
-    """Greatest activation of the first layer."""
-    ternary: bool = True
+    partial: bool = False
+    """Let layers keep fresh weights that the file has nothing for; without it that is an error."""
 
 
 class TrainSettings(Strict):
@@ -132,18 +84,33 @@ class TrainSettings(Strict):
     optimiser: Literal["adam", "sgd"] = "adam"
     learning_rate: float = 1e-3
     momentum: float = 0.9
+    nesterov: bool = True
+    amsgrad: bool = False
+    decoupled: bool = True
     weight_decay: float = 0.0
-    schedule: Literal["constant", "cosine", "one_cycle", "step"] = "cosine"
+    schedule: Literal["constant", "cosine", "milestones", "one_cycle", "step"] = "cosine"
     step_epochs: int = 10
     step_factor: float = 0.1
+    lr_interval: list[float] = Field(default_factory=lambda: [0.6, 0.8, 0.9])
+    """milestones: the rate is divided by lr_reduce at these parts of all epochs."""
+    lr_reduce: float = 10.0
+    rate_decay: float = 0.0
+    """The rate is divided by 1 + rate_decay x step."""
     warm_up: float = 0.3
     label_smoothing: float = 0.0
     activity_penalty: float = 0.0
-    activity_kind: Literal["l1", "hoyer"] = "hoyer"
+    activity_kind: Literal["l1", "l1_sum", "hoyer"] = "hoyer"
     validation: int = 0
     shift: int = 0
     flip: bool = False
+    crop: int = 0
+    brightness: float = 0.0
+    contrast: float = 0.0
+    rotate: float = 0.0
+    standardise: bool = False
     keep: Literal["last", "best"] = "last"
+    abort_after: int = 0
+    abort_below: float = 0.15
     seed: int = 0
     precision: Literal["float32", "bfloat16"] = "float32"
     channels_last: bool = True
@@ -171,12 +138,51 @@ class TtfsTwin(Normalisation):
     """Number of training samples whose activations set the scales."""
 
 
+class KerasLayout(Strict):
+    """A weight file of a Keras 2 Sequential model, which does not hold the architecture."""
+
+    architecture: Architecture
+    input_shape: Annotated[list[Count], Field(min_length=1, max_length=3)]
+    """[y, x, channel] or [n]."""
+    classes: Count = 10
+    epsilon: Annotated[float, Field(ge=0)] = 1e-3
+    """What batch norm adds to variances; Keras' own default."""
+
+
+class SourceFile(Strict):
+    """Trained weights: .h5, .npz or .safetensors; `shipped:` names a file inside the package."""
+
+    file: File
+    keras: KerasLayout | None = None
+    """The file is one of Keras, for example cifar10vgg.h5."""
+
+
+class SourceNetwork(Strict):
+    """A trained ReLU network that a conversion turns into spikes."""
+
+    source: SourceFile
+
+
+class Qcfs(Strict):
+    """Make every ReLU a clip-floor-shift activation, every max pool an average pool, before training."""
+
+    levels: Annotated[int, Field(ge=1, le=65535)] = 8
+    """Values of an activation above 0."""
+    percentile: Annotated[float, Field(gt=0, le=100)] = 99.7
+    """Initial range of an activation: this percentile of its positive inputs."""
+    calibrate_on: Count = 200
+    """Training samples that are looked at for that."""
+
+
 class TrainSpec(Strict):
     """Train the ReLU source network with PyTorch (extra: pip install 'eventsnn[ann]')."""
 
     data: DataSpec
-    architecture: Annotated[Mlp | ConvNet | Vgg16 | Quantised, Field(discriminator="kind")] | None = None
+    warm_start: WarmStart | None = None
+    architecture: Architecture | None = None
     """Fresh weights, sized by the data; absent: go on from network.source."""
     settings: TrainSettings = TrainSettings()
+    qcfs: Qcfs | None = None
+    """Fine-tune for `convert: {to: hybrid, balance: {rule: qcfs}}`; absent: activations stay what they are."""
     twin: TtfsTwin | None = None
     """Train the network as a TTFS network, from network.source on."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from eventsnn.raster import SpikeRaster
-from eventsnn.scenario import over_time
+from eventsnn.scenario import integer_logs, over_time
 from eventsnn.scenario.slices import count_slices, open_writer, population_rows, read_slice, write_slice
 from eventsnn.scenario.stream import run_streamed, streams
 
@@ -109,11 +109,14 @@ def _run_slice(job, maker, folder, index, start, stop, engine, writer, points):
     from eventsnn import run
 
     network, spec = job.results["network"], job.spec.run
+    record = spec.record
+    if record is not None:  # counting needs more spikes at hand than the file keeps
+        record = list(dict.fromkeys([*record, *(p.source for p in integer_logs.counted(job))]))
     given = maker.batch(start, stop)
     how = {"duration": maker.duration, "schedule": spec.schedule, "threads": spec.threads, "slab": spec.slab,
            "seed": job.spec.seed, "sample_ids": maker.ids(start, stop)}  # fmt: skip
     result = run(
-        network, given, **how, engine=engine, record=spec.record, **points,
+        network, given, **how, engine=engine, record=record, **points,
         progress=lambda done, total: job.progress("run", start + done, maker.n_samples),
     )  # fmt: skip
     whole = None
@@ -122,6 +125,7 @@ def _run_slice(job, maker, folder, index, start, stop, engine, writer, points):
     seen, told = over_time.slice_arrays(network, result, whole)
     arrays = seen | {"prediction": result.prediction, "latency": result.latency, "readout": result.readout}
     arrays["source"] = _source_prediction(job, start, stop)
+    arrays |= integer_logs.slice_arrays(job, result)
     reason = result.engine_reason
     if index and spec.engine == "auto":
         reason = read_slice(folder, 0)[1]["engine_reason"]
@@ -134,7 +138,7 @@ def _run_slice(job, maker, folder, index, start, stop, engine, writer, points):
         "seconds": result.seconds, "compile_seconds": result.compile_seconds, **told,
     }  # fmt: skip
     write_slice(folder, index, arrays, numbers)
-    writer.append(result.rasters)
+    writer.append({name: raster for name, raster in result.rasters.items() if spec.record is None or name in spec.record})
     return result.engine
 
 

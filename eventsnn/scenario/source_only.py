@@ -24,12 +24,15 @@ def evaluate_source(graph, samples):
     warnings : list of str
         Why the network cannot be folded, if so.
     """
+    from eventsnn.ann.quantised import Qcfs, QuantReLU
     from eventsnn.conversion.fold import fold_batch_norm
     from eventsnn.conversion.segments import cut
 
     x = graph.as_inputs(samples.x)
     prediction = np.argmax(graph.forward(x), axis=1)
     found = {"samples": len(samples), "source_accuracy": accuracy(prediction, samples.labels)}
+    if any(isinstance(layer, Qcfs | QuantReLU) for layer in graph.layers):  # converted by rules of their own
+        return found, []
     try:
         folded = fold_batch_norm(graph)
         hidden = [s for s in cut(folded)[1] if not s.is_output]

@@ -6,7 +6,7 @@ import numpy as np
 
 from eventsnn import disk
 from eventsnn.errors import EventsnnError, did_you_mean
-from eventsnn.scenario import integer_logs
+from eventsnn.scenario import integer_logs, ramp_traces
 
 
 def measure(job, outcome):
@@ -125,7 +125,7 @@ def first_sample(job):
 
 
 def trace(job):
-    """Run the first sample once more and keep the state of a few neurons after every step.
+    """Run the first sample once more and keep the state of a few neurons after every step, or gated ramps over their windows.
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ def trace(job):
     Raises
     ------
     ScenarioError
-        If a population or neuron does not exist, or the network is not on the grid clock.
+        If a population or neuron does not exist, or the network is neither on the grid clock nor of layers of gated ramps.
     """
     from eventsnn import run
 
@@ -150,9 +150,12 @@ def trace(job):
             raise job.loaded.error(("measure", "traces", name), f"no such population, allowed {', '.join(names)}"
                                    f"{did_you_mean(name, names)}")  # fmt: skip
     try:
-        result = run(network, maker.batch(0, 1), duration=maker.duration, record=list(wanted), seed=job.spec.seed,
-            sample_ids=maker.ids(0, 1),
-                     trace_state={name: (1, ids) for name, ids in wanted.items()})  # fmt: skip
+        inputs, ramps = maker.batch(0, 1), ramp_traces.supports(job)
+        result = run(network, inputs, duration=maker.duration, record=None if ramps else list(wanted), seed=job.spec.seed,
+                     sample_ids=maker.ids(0, 1),
+                     trace_state=None if ramps else {name: (1, ids) for name, ids in wanted.items()})  # fmt: skip
+        if ramps:
+            return ramp_traces.trace(job, wanted, result, next(iter(inputs.values())))
     except EventsnnError as error:
         raise job.loaded.error(("measure", "traces"), str(error)) from None
     arrays, steps = {}, 0

@@ -78,6 +78,11 @@ def _data_identity(job):
     return [_dump(job.spec.data), job.load(job.spec.data).sha256]
 
 
+def _source_identity(job):
+    source = job.spec.network.source
+    return [job.hash_file(source.file), _dump(source.keras)]
+
+
 def _train_identity(job):
     spec = _dump(job.spec.train)
     return [spec, job.spec.seed, [job.hash_file(text) for text in named_files(spec)], job.load(job.spec.train.data).sha256]
@@ -95,7 +100,10 @@ def _learn_identity(job):
     spec = _dump(job.spec.learn)
     files = [*named_files(spec), *([spec["weights"]] if spec.get("weights") else [])]
     samples = [job.load(data).sha256 for path, data in data_specs(job.spec) if path[0] == "learn"]
-    return [spec, [job.hash_file(text) for text in files], samples, job.spec.seed]
+    codes = [_dump(code) for code in encoders(job.spec).values()]  # of a rule that learns from coded samples
+    written = explicit(job.spec)  # of a rule that trains a network written out
+    own = [] if written is None else [_network_identity(job), _dump(job.spec.run)]
+    return [spec, [job.hash_file(text) for text in files], samples, job.spec.seed, codes, *own]
 
 
 def _statistics_identity(job):
@@ -205,13 +213,12 @@ def _runs(spec):
 
 STAGES = (
     Stage("data", (), lambda s: s.data is not None, _data_identity, lambda j: j.load(j.spec.data)),
-    Stage("source", (), has_source, lambda j: j.hash_file(j.spec.network.source.file),
-          lambda j: convert.source_graph(j.loaded)),
+    Stage("source", (), has_source, _source_identity, lambda j: convert.source_graph(j.loaded)),
     Stage("train", ("source",), lambda s: s.train is not None, _train_identity, _train),
-    Stage("learn", ("data", "source"), lambda s: s.learn is not None, _learn_identity, learn.learn),
     Stage("statistics", ("source", "train"), lambda s: s.statistics is not None, _statistics_identity, _statistics),
     Stage("optimise", ("source", "train"), lambda s: s.optimise is not None, _optimise_identity, _optimise),
     Stage("convert", ("source", "train", "optimise"), lambda s: s.convert is not None, _convert_identity, _convert),
+    Stage("learn", ("data", "source", "train", "convert"), lambda s: s.learn is not None, _learn_identity, learn.learn),
     Stage("network", ("convert", "learn"), _runs, _network_identity, _network),
     Stage("encode", ("data", "network"), _runs, _encode_identity,
           lambda j: InputMaker(j.loaded, j.results["network"], j.results.get("data"), j.learned_inputs, j.input_code)),

@@ -18,7 +18,8 @@ from eventsnn.scenario.sweep_plan import Planned, plan
 __all__ = ["INDEX", "Planned", "folder_of", "plan", "row_of", "run_one", "sweep"]
 
 INDEX = "index.csv"
-FIGURES = ("accuracy", "agreement", "spikes_per_neuron", "synaptic_events", "pattern_loss", "best_pattern_loss")
+FIGURES = ("accuracy", "agreement", "spikes_per_neuron", "synaptic_events", "pattern_loss", "best_pattern_loss",
+           "learned_accuracy_before", "learned_accuracy")  # fmt: skip
 
 
 def folder_of(planned, out=None):

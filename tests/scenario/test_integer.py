@@ -5,12 +5,18 @@ import itertools
 import numpy as np
 import pytest
 
+from eventsnn import run
 from eventsnn.ann.architectures import build
 from eventsnn.ann.files import load_graph, save_graph
 from eventsnn.ann.layers import BatchNorm, Conv2d
 from eventsnn.ann.quantised import TernaryConv2d, ternary
+from eventsnn.conversion.integer import to_integer
+from eventsnn.encoders.base import Drive
 from eventsnn.errors import ScenarioError
+from eventsnn.files.raster_h5 import read_rasters
 from eventsnn.projections import Conv2d as ConvSynapses
+from eventsnn.random import key, uniform
+from eventsnn.scenario.integer import with_noise
 from eventsnn.scenario.integer_logs import LOGS, nonzero_fan_out
 from eventsnn.scenario.load import load
 from eventsnn.scenario.run import run_scenario
@@ -72,7 +78,7 @@ def test_the_six_logs_are_those_of_the_twin(path, tmp_path, rule, classifier):
     blocks, output = described(load_graph(tmp_path / "net.npz"))
     with np.load(tmp_path / "tiny.npz") as file:
         data = dict(file)
-    lines, counts, nonzero = {name: [] for name in LOGS}, np.zeros(3), 0
+    lines, counts, nonzero = {name: [] for name in LOGS}, np.zeros(3), np.zeros(STEPS)
     for start in range(0, 10, 4):
         part = slice(start, start + 4)
         spikes, _, logs = twin.run(blocks, output, data["x"][part], k=1, rule=rule, steps=STEPS, labels=data["y"][part],
@@ -82,8 +88,9 @@ def test_the_six_logs_are_those_of_the_twin(path, tmp_path, rule, classifier):
         counts += logs["spike_num"][-1], logs["spike_collect"][-1], logs["sop_num"][-1]
         for block, layer in zip(blocks[1:], spikes):
             mask = dict(block, kernel=(block["kernel"] != 0).astype(np.int64))
-            nonzero += twin.conv(np.abs(layer).sum(axis=1), mask).sum()
-        nonzero += np.abs(spikes[-1]).sum() * np.count_nonzero(output) / len(output) if classifier else 0
+            nonzero += [twin.conv(np.abs(layer[:, t]), mask).sum() for t in range(STEPS)]
+        reach = np.count_nonzero(output, axis=1) * classifier
+        nonzero += np.abs(spikes[-1]).reshape(len(spikes[-1]), STEPS, -1).sum(axis=0) @ reach
     assert counts[0] > counts[1] > 0  # spikes of both signs
     for name in LOGS:
         text = (tmp_path / "run" / "integer_logs" / f"{name}.txt").read_text().split()
@@ -94,7 +101,13 @@ def test_the_six_logs_are_those_of_the_twin(path, tmp_path, rule, classifier):
     assert found["per_step"]["sop_num"][-1] == counts[2]
     assert found["per_sample"]["positive"] * 10 == (counts[0] + counts[1]) / 2
     assert found["per_sample"]["negative"] * 10 == (counts[0] - counts[1]) / 2
-    assert found["per_sample"]["sops_nonzero_weights"] == pytest.approx(nonzero / 10)
+    assert found["per_step"]["sop_num_nonzero_weights"] == np.cumsum(nonzero).tolist()
+    assert found["per_sample"]["sops_nonzero_weights"] == pytest.approx(nonzero.sum() / 10)
+    rasters = read_rasters(tmp_path / "run" / "raster.h5")[0]  # signed amplitudes: the same counts once more
+    signed = sum(np.bincount(r.times, r.amplitudes, STEPS) for name, r in rasters.items() if name in ("conv2", "conv3"))
+    assert found["per_step"]["sum_spike"] == signed.tolist()
+    number = sum(np.bincount(rasters[name].times, minlength=STEPS) for name in ("conv2", "conv3"))
+    assert found["per_step"]["abs_spike"] == number.tolist()
     assert found["per_sample"]["sops"] > found["per_sample"]["sops_nonzero_weights"]
     assert found["energy_estimate"]["snn_nj_per_sample"] == pytest.approx(counts[2] / 10 * 0.9e-3)
 
@@ -134,14 +147,62 @@ def test_noise_and_whole_ends(path, tmp_path):
     assert lossy["metrics"]["integer"]["per_step"]["sop_num"][0] < plain["metrics"]["integer"]["per_step"]["sop_num"][0]
     with_noise = lossy["metrics"]["integer"]["per_sample"]
     assert 0 < with_noise["sops_nonzero_weights"] < with_noise["sops"]
-    assert logs("few", "run.record=[conv2]")["metrics"]["integer"]["per_sample"]["sops_nonzero_weights"] is None
+    few = logs("few", "run.record=[conv2]")["metrics"]
+    assert few["integer"] == plain["metrics"]["integer"] and few["raster_sha256"] != plain["metrics"]["raster_sha256"]
+    flipped = logs("flipped", "convert.flip=0.1")["metrics"]
+    assert flipped["integer"]["per_sample"]["sops_nonzero_weights"] > with_noise["sops_nonzero_weights"]
     whole = logs("whole", "convert.ends=integer", "convert.weight_bits=12", "convert.input_scale=8")
     assert all(row["dtype"].startswith("int") for row in whole["conversion"]["layers"])
     counts = [run["metrics"]["integer"]["per_sample"]["spikes"] for run in (whole, plain)]
     assert counts[0] == pytest.approx(counts[1], rel=0.1)
 
 
+def test_flips_confuse_spike_and_silence_while_the_encoder_speaks():
+    """Against the rule: u(i) of the stream of the relay, in the encoder's four steps alone, amplitude 2^k."""
+    noisy, ids = with_noise(to_integer(network(1), steps=STEPS)[0], 0.0, 0.3), np.array([4, 9])
+    x = np.random.default_rng(5).random((2, 8, 8, 1))
+    drive = {"input": Drive(x.reshape(2, -1), "first", (8, 8, 1))}
+    results = [run(noisy, drive, duration=STEPS, engine=engine, seed=2, sample_ids=ids) for engine in ("event", "stepped")]
+    assert results[0].rasters == results[1].rasters
+    sent, passed = (results[0].rasters[name].to_dense() for name in ("conv1", "flip"))
+    assert set(np.unique(sent)) == {0, 2}
+    for row, sample in enumerate(ids):
+        flips = uniform(key(2, "relay", "flip"), int(sample), np.arange(4), sent.shape[2]) < 0.3
+        assert np.array_equal(passed[row, :4], np.where(flips, 2 - sent[row, :4], sent[row, :4]))
+    assert not passed[:, 4:].any()
+
+
+def test_every_level_is_compared(path, tmp_path):
+    overrides = ["measure.integer_levels={steps: 40}"]
+    found = run_scenario(load(path, overrides), tmp_path / "run").metrics["integer_levels"]
+    blocks, output = described(load_graph(tmp_path / "net.npz"))
+    with np.load(tmp_path / "tiny.npz") as file:
+        x = file["x"]
+    levels = twin.ann_levels(blocks, x, 1)
+    spikes = twin.run(blocks, output, x, k=1, rule="exact", steps=40)[0]
+    assert found["levels_compared"] == sum(level.size for level in levels) and found["wrong_levels"] == 0
+    assert found["equal_share"] == 1 == found["same_answer_share"] and found["settled_samples"] == 10
+    assert {name: row["largest_level"] for name, row in found["per_population"].items()} == {
+        f"conv{i}": int(level.max()) for i, level in enumerate(levels, start=1)}  # fmt: skip
+    last = max(np.flatnonzero(layer.any(axis=(0, 2, 3, 4))).max() for layer in spikes) + 1
+    assert found["silent_after_steps"] == last < 40
+    every = [dict(block, kernel=np.ones_like(block["kernel"])) for block in blocks[1:]]
+    sops = sum(twin.conv(level * unit, block).sum() for level, block, unit in zip(levels, every, (2, 1)))
+    sops += levels[-1].sum() * output.shape[1]
+    assert found["sops_of_levels_per_sample"] == pytest.approx(sops / 10)
+    coded = run_scenario(load(path, [*overrides, "convert.thresholds=published"]), tmp_path / "coded").metrics["integer_levels"]
+    differ = [np.abs(s.sum(axis=1) - level * unit) > 0 for s, level, unit in
+              zip(twin.run(blocks, output, x, k=1, rule="published", steps=40)[0], levels, (2, 1, 1))]  # fmt: skip
+    assert coded["wrong_levels"] == sum(int(d.sum()) for d in differ) > 0
+    assert coded["samples_with_wrong_levels"] == np.any([d.reshape(10, -1).any(axis=1) for d in differ], axis=0).sum()
+    short = run_scenario(load(path, ["measure.integer_levels={steps: 2}"]), tmp_path / "short").metrics["integer_levels"]
+    assert short["settled_samples"] < 10 and short["equal_share"] < 1
+
+
 @pytest.mark.parametrize(("overrides", "message"), [
+    (["measure.integer_levels={}", "convert.flip=0.1"], "measure.integer_levels: .*levels differ by design"),
+    (["measure.integer_levels={}", "convert.ends=integer"], "measure.integer_levels: .*levels differ by design"),
+    (["convert.flip=0.1", "convert.deletion=0.1"], "convert.flip: .*one kind of noise"),
     (["encode={code: constant}"], "encode: .*write 'code: constant, schedule: first'"),
     (["encode={code: poisson}"], "encode: .*takes the values themselves"),
     (["run={every: 1}"], "run.duration: required: widths are proven"),

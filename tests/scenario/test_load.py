@@ -30,7 +30,7 @@ BAD = [
     (TINY, "run.thread=2", None, "run.thread: unknown key, allowed engine, .*did you mean 'threads'"),
     (TINY, "dta.limit=2", None, "dta: unknown key, .*did you mean 'data'"),
     (TINY, "convert.to=ramp", None, "convert.to: unknown value, got 'ramp', allowed ramps, coding, t2fsnn, integer, "
-                                    "did you mean 'ramps'"),
+                                    "hybrid, did you mean 'ramps'"),
     (TINY, "encode.code=ttf", None, "encode.code: unknown value, got 'ttf'.*did you mean 'ttfs'"),
     (TINY, "run.engine=evnt", None, "got 'evnt', allowed event, stepped, analytic, auto, did you mean 'event'"),
     (TINY, "run.threads=0", None, "run.threads: must be >= 1, got 0"),

@@ -17,7 +17,9 @@ def _require(loaded):
     for _, spec in data_specs(loaded.spec):
         if spec.name is not None and not there[spec.name].get(spec.split):
             pytest.skip(f"no data set {spec.name}")
-    if loaded.spec.train is not None or getattr(loaded.spec.learn, "rule", None) == "decolle":
+    learn = loaded.spec.learn
+    convolutions = getattr(learn, "rule", None) == "ttfs" and getattr(learn.architecture, "kind", None) != "mlp"
+    if loaded.spec.train is not None or convolutions or getattr(learn, "rule", None) in ("decolle", "stdb"):
         pytest.importorskip("torch")
 
 
@@ -27,6 +29,9 @@ def test_smoke(path, tmp_path):
     _require(loaded)
     result = run_scenario(loaded, tmp_path / "run")
     assert result.metrics
+    if loaded.spec.run is None and loaded.spec.learn is not None:
+        assert result.metrics["learning"]["test"]
+        return
     if loaded.spec.run is None:
         assert result.metrics["source_accuracy"] > 0
         assert (result.folder / ("weights.h5" if loaded.spec.train else "statistics.csv")).exists()

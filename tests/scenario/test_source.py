@@ -5,6 +5,8 @@ import pytest
 
 from eventsnn.ann.architectures import conv_net
 from eventsnn.ann.files import load_graph, save_graph
+from eventsnn.ann.graph import LayerGraph
+from eventsnn.ann.layers import ReLU
 from eventsnn.errors import DataError, ScenarioError
 from eventsnn.scenario.load import load
 from eventsnn.scenario.run import run_scenario
@@ -49,12 +51,32 @@ def test_the_network_alone(path, tmp_path):
     assert found["active_share"]["total"] == pytest.approx((108 * share["conv1"] + 8 * share["dense1"]) / 116)
 
 
+def test_crops_and_standardised_images(path, tmp_path):
+    graph = conv_net((4, 4, 1), [3, "P"], [8], 3, seed=2)
+    save_graph(tmp_path / "net.h5", graph)
+    found = run_scenario(load(path, ["data.crop=4", "data.standardise=true"]), tmp_path / "run").metrics
+    data = np.load(tmp_path / "tiny.npz")
+    x = (data["x"][:, 1:5, 1:5] / 255).astype(np.float64)
+    x = (x - x.mean((1, 2, 3), keepdims=True)) / x.std((1, 2, 3), keepdims=True)
+    assert found["source_accuracy"] == (graph.forward(x, dtype=np.float64).argmax(1) == data["y"]).mean()
+    with pytest.raises(DataError, match="crop 7 needs images of at least 7 x 7"):
+        run_scenario(load(path, ["data.crop=7"]), tmp_path / "large")
+    train = "train={data: {file: tiny.npz}, settings: {crop: 4, standardise: true}}"
+    with pytest.raises(ScenarioError, match=r"(?s)data.crop: the network is trained on squares of side 4.*data.standardise: the"):
+        load(path, [train])
+
+
 def test_what_cannot_be_folded_is_still_evaluated(path, tmp_path):
     graph = conv_net((6, 6, 1), [3, "P"], [8], 3, batch_norm=True, norm_place="after_relu", seed=2)
     save_graph(tmp_path / "net.h5", graph.with_parameters({"norm1.gamma": np.array([1, -1, 1])}))
+    found = run_scenario(load(path), tmp_path / "minimum").metrics  # the pool in front takes the minimum of that channel
+    assert found["folded_accuracy"] == found["source_accuracy"] and found["folded_agreement"] == 1
+    layers = list(graph.layers)
+    layers.insert(graph.index("norm1") + 1, ReLU("again"))
+    save_graph(tmp_path / "net.h5", LayerGraph(graph.input_shape, layers, "net"))
     result = run_scenario(load(path), tmp_path / "run")
     assert "folded_accuracy" not in result.metrics and result.metrics["source_accuracy"] >= 0
-    assert "max pool 'pool1': gamma is negative" in result.content["warnings"][0]
+    assert "ReLU 'again' follows" in result.content["warnings"][0]
 
 
 @pytest.mark.parametrize("by", ["neuron", "channel"])
