@@ -1,5 +1,5 @@
 """Make data/patterns: the input and the targets of the pattern task as rasters, by the recipes of
-`eventsnn.learning.pattern_data`.
+`eventsnn.learning.patterns.data`.
 
     python data/make_patterns.py
 
@@ -8,7 +8,7 @@ The same version gives the same bytes. A scenario takes them with `{kind: raster
 
 from pathlib import Path
 
-from eventsnn.learning.pattern_data import graded_input, smiley, thinned
+from eventsnn.learning.patterns.data import graded_input, smiley, thinned
 
 FOLDER = Path(__file__).resolve().parent / "patterns"
 KEEP = (30, 50, 70, 95, 100)  # percent of the spikes

@@ -121,7 +121,7 @@ def schema():
     """Print the JSON schema of scenario files; editors complete from it."""
     import json
 
-    from eventsnn.scenario.schema import Scenario
+    from eventsnn.scenario.schema.scenario import Scenario
 
     click.echo(json.dumps(Scenario.model_json_schema(), indent=1))
 

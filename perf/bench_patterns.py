@@ -15,8 +15,8 @@ from common import emit
 
 from eventsnn import SpikeRaster
 from eventsnn.gradients.van_rossum import distance_gradient, distances, grid_loss, raster_distance
-from eventsnn.learning.pattern_data import graded_input, smiley, thinned
-from eventsnn.learning.patterns import PatternLearner, PatternSettings
+from eventsnn.learning.patterns.data import graded_input, smiley, thinned
+from eventsnn.learning.patterns.learner import PatternLearner, PatternSettings
 
 SAMPLE = 300  # presentations measured of 10,000
 ALPHA, BETA, KAPPA, TAU = 0.75, 0.875, 0.875, 0.005

@@ -21,8 +21,8 @@ from common import emit
 
 from eventsnn.ann.architectures import lenet5, vgg16
 from eventsnn.ann.torch_net import TorchNet, torch
-from eventsnn.learning.ttfs_settings import TtfsSettings
-from eventsnn.learning.ttfs_torch import TorchTtfs
+from eventsnn.learning.ttfs.settings import TtfsSettings
+from eventsnn.learning.ttfs.torch_net import TorchTtfs
 
 NETS = {"vgg16": lambda: vgg16(batch_norm=False), "lenet5": lambda: lenet5(batch_norm=False, dropout=0)}
 REPEATS = 7

@@ -24,9 +24,9 @@ from common import emit, median_seconds
 
 from eventsnn.ann.architectures import mlp
 from eventsnn.compile import specialise
-from eventsnn.learning import ttfs
-from eventsnn.learning.ttfs_backend import make_backend
-from eventsnn.learning.ttfs_settings import TtfsSettings
+from eventsnn.learning.ttfs import training as ttfs
+from eventsnn.learning.ttfs.backend import make_backend
+from eventsnn.learning.ttfs.settings import TtfsSettings
 
 
 def images(n):

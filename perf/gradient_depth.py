@@ -13,9 +13,9 @@ from common import emit
 from eventsnn.ann.graph import LayerGraph
 from eventsnn.ann.layers import Dense, ReLU
 from eventsnn.conversion.hybrid import HybridNet
-from eventsnn.learning.stdb_norms import gradient_norms, growth
-from eventsnn.learning.stdb_scan import Rule, scan
-from eventsnn.learning.stdb_torch import poisson
+from eventsnn.learning.stdb.net import poisson
+from eventsnn.learning.stdb.norms import gradient_norms, growth
+from eventsnn.learning.stdb.scan import Rule, scan
 
 LAYERS, WIDTH, STEPS, RATE, BATCH = 8, 300, 100, 0.1, 4
 

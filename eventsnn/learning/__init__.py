@@ -1,1 +1,1 @@
-"""Learning rules that are clocked by nature: compiled training loops whose networks run in the engine, spike for spike."""
+"""Learning rules, a folder each; what they teach runs in the engines, spike for spike."""

@@ -8,7 +8,7 @@ def to_coding(loaded, graph, calibration, options):
     from eventsnn.conversion import coding
     from eventsnn.conversion.fold import fold_batch_norm
     from eventsnn.conversion.normalise import neuron_thresholds
-    from eventsnn.scenario.rules import encoders
+    from eventsnn.scenario.rules.sections import encoders
     from eventsnn.scenario.scaling import normalisation
 
     code, asked = next(iter(encoders(loaded.spec).values())), loaded.spec.readout

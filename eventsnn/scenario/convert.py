@@ -9,7 +9,7 @@ from eventsnn import disk
 from eventsnn.errors import DataError, RunError
 from eventsnn.scenario import coding, hybrid, integer
 from eventsnn.scenario.network_file import load_network, save_network
-from eventsnn.scenario.rules import encoders
+from eventsnn.scenario.rules.sections import encoders
 from eventsnn.scenario.scaling import twin_of
 
 NETWORK, REPORT, HYBRID = "network.npz", "conversion.json", "hybrid.h5"
@@ -222,4 +222,4 @@ def _to_t2fsnn(loaded, graph, calibration, options):
 
 CONVERTERS = {"ramps": _to_ramps, "coding": coding.to_coding, "t2fsnn": _to_t2fsnn, "integer": integer.to_integer,
               "hybrid": hybrid.to_hybrid}
-"""A new conversion: a class with its tag in schema.py, an entry here."""
+"""A new conversion: a class with its tag in schema/scenario.py, an entry here."""

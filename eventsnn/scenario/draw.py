@@ -5,7 +5,7 @@ import numpy as np
 from eventsnn import disk
 from eventsnn.errors import DataError
 from eventsnn.random import key, uniform
-from eventsnn.scenario.schema_synapses import ConstantWeights, FileWeights, NormalWeights, UniformDelays
+from eventsnn.scenario.schema.synapses import ConstantWeights, FileWeights, NormalWeights, UniformDelays
 
 
 def weights(loaded, name, spec, shape):

@@ -25,7 +25,7 @@ class InputMaker:
     """
 
     def __init__(self, loaded, network, samples, rasters=None, code=None):
-        from eventsnn.scenario.rules import encoders
+        from eventsnn.scenario.rules.sections import encoders
 
         self.loaded, self.network, self.samples = loaded, network, samples
         given = encoders(loaded.spec)
@@ -195,7 +195,7 @@ def _refuse_analog_pools(maker, name):
 ENCODERS = {"ttfs_kernel": _ttfs_kernel, "ttfs": _ttfs, "poisson": _poisson, "poisson_times": _poisson_times,
             "constant": _constant, "latency": _latency, "phase": coding.phase, "burst": coding.burst,
             "events": _events}  # fmt: skip
-"""A new code: a class with its tag in schema.py, an entry here."""
+"""A new code: a class with its tag in schema/scenario.py, an entry here."""
 
 
 def _given(loaded, network, name, code):

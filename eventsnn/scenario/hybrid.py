@@ -69,7 +69,7 @@ def balanced(loaded, graph, calibration, options):
     from eventsnn.conversion.hybrid import HybridNet, hybrid_of
     from eventsnn.conversion.hybrid_build import spiking_layers
     from eventsnn.conversion.qcfs import from_qcfs
-    from eventsnn.scenario.rules import encoders
+    from eventsnn.scenario.rules.sections import encoders
 
     code, wanted = next(iter(encoders(loaded.spec).values())), dict(options["balance"])
     rule = wanted.pop("rule")

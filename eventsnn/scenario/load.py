@@ -138,7 +138,8 @@ def resolve(data, source, folder, overrides=(), smoke=False, places=None):
     ScenarioError
         With one line for each mistake.
     """
-    from eventsnn.scenario import rules, schema
+    from eventsnn.scenario.rules import sections as rules
+    from eventsnn.scenario.schema import scenario as schema
 
     places = dict(places or {})
     problems = []

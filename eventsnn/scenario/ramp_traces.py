@@ -48,7 +48,7 @@ def trace(job, wanted, result, inputs):
         If a neuron does not exist.
     """
     from eventsnn.conversion.segments import cut
-    from eventsnn.scenario.judge_ttfs import InputMap
+    from eventsnn.scenario.learn.ttfs_judge import InputMap
 
     pools, segments = cut(InputMap(job.loaded).inside(job.relu_graph))
     populations = {p.name: p for p in job.results["network"].populations}

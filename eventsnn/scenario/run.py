@@ -152,7 +152,7 @@ def _write_state(folder, loaded, status, error=None):
 
 def _run(folder, loaded, progress):
     from eventsnn.scenario.job import Job
-    from eventsnn.scenario.learn import write_learned
+    from eventsnn.scenario.learn.learned import write_learned
     from eventsnn.scenario.stages import execute
 
     start = time.perf_counter()

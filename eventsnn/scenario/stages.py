@@ -11,10 +11,11 @@ import time
 from dataclasses import dataclass, replace
 
 import eventsnn
-from eventsnn.scenario import convert, kernels, learn, measure, simulate
+from eventsnn.scenario import convert, kernels, measure, simulate
 from eventsnn.scenario.build import build
 from eventsnn.scenario.encode import InputMaker
-from eventsnn.scenario.rules import data_specs, encoders, explicit, has_source
+from eventsnn.scenario.learn import learned as learn
+from eventsnn.scenario.rules.sections import data_specs, encoders, explicit, has_source
 from eventsnn.scenario.scaling import write_statistics
 
 

@@ -8,11 +8,11 @@ pytest.importorskip("torch")
 from eventsnn import run
 from eventsnn.errors import DataError
 from eventsnn.files.datasets import load
-from eventsnn.learning import decolle
-from eventsnn.learning.decolle_input import Recordings
-from eventsnn.learning.decolle_network import INPUT, to_network
+from eventsnn.learning.decolle import training as decolle
+from eventsnn.learning.decolle.input import Recordings
+from eventsnn.learning.decolle.network import INPUT, to_network
 from eventsnn.scenario import load as scenario
-from eventsnn.scenario.learn_decolle import read_weights, settings_of
+from eventsnn.scenario.learn.decolle import read_weights, settings_of
 from tests.scenario.helpers import ROOT
 
 

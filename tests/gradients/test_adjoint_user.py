@@ -9,8 +9,8 @@ from eventsnn import Dense, Input, Network, Param, Population, Projection, Spars
 from eventsnn.errors import ModelError
 from eventsnn.gradients.adjoint import LossGradient, gradient, with_parameters
 from eventsnn.gradients.spike_losses import spike_time_error
-from eventsnn.learning.adjoint import learn
-from eventsnn.learning.adjoint_settings import AdjointSettings
+from eventsnn.learning.adjoint.settings import AdjointSettings
+from eventsnn.learning.adjoint.training import learn
 from eventsnn.neurons.continuous import ContinuousModel
 
 V, I, SINCE, THETA = 0, 1, 2, 3

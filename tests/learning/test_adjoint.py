@@ -9,8 +9,8 @@ from eventsnn.errors import DataError, ModelError
 from eventsnn.files import datasets
 from eventsnn.files.datasets_yinyang import classes_of
 from eventsnn.gradients.spike_losses import first_spike_cross_entropy
-from eventsnn.learning.adjoint import learn
-from eventsnn.learning.adjoint_settings import AdjointSettings
+from eventsnn.learning.adjoint.settings import AdjointSettings
+from eventsnn.learning.adjoint.training import learn
 
 OWN = {"tau_mem": 0.5, "tau_syn": 0.5}
 SHORT = {"epochs": 3, "batch": 10, "learning_rate": 5e-3, "delay_rate": 1.0, "parameters": ("bias",), "silent_lift": 1e-3}

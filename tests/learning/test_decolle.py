@@ -9,13 +9,13 @@ torch = pytest.importorskip("torch")
 
 from eventsnn import run  # noqa: E402
 from eventsnn.errors import DataError, ModelError  # noqa: E402
-from eventsnn.learning import decolle  # noqa: E402
-from eventsnn.learning.decolle_input import Images, Recordings  # noqa: E402
-from eventsnn.learning.decolle_layer import DecolleLayer  # noqa: E402
-from eventsnn.learning.decolle_net import Net  # noqa: E402
-from eventsnn.learning.decolle_network import to_network  # noqa: E402
-from eventsnn.learning.decolle_plan import make_plan  # noqa: E402
-from eventsnn.learning.decolle_settings import DecolleSettings  # noqa: E402
+from eventsnn.learning.decolle import training as decolle  # noqa: E402
+from eventsnn.learning.decolle.input import Images, Recordings  # noqa: E402
+from eventsnn.learning.decolle.layer import DecolleLayer  # noqa: E402
+from eventsnn.learning.decolle.net import Net  # noqa: E402
+from eventsnn.learning.decolle.network import to_network  # noqa: E402
+from eventsnn.learning.decolle.plan import make_plan  # noqa: E402
+from eventsnn.learning.decolle.settings import DecolleSettings  # noqa: E402
 from eventsnn.quantise import random_words  # noqa: E402
 from eventsnn.random import key  # noqa: E402
 from tests.reference import decolle as twin  # noqa: E402

@@ -7,10 +7,10 @@ from eventsnn import SpikeRaster
 from eventsnn.analysis import memory_layout
 from eventsnn.errors import DataError
 from eventsnn.gradients.van_rossum import grid_loss
-from eventsnn.learning.pattern_data import graded_input, image_pattern, smiley, thinned
-from eventsnn.learning.pattern_floor import reachable_loss
-from eventsnn.learning.pattern_published import run_of
-from eventsnn.learning.patterns import PatternSettings
+from eventsnn.learning.patterns.data import graded_input, image_pattern, smiley, thinned
+from eventsnn.learning.patterns.floor import reachable_loss
+from eventsnn.learning.patterns.learner import PatternSettings
+from eventsnn.learning.patterns.published import run_of
 
 
 def empty(like):

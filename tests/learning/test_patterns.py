@@ -5,7 +5,7 @@ import pytest
 
 from eventsnn import SpikeRaster, run
 from eventsnn.errors import ModelError
-from eventsnn.learning.patterns import PatternLearner, PatternSettings, initial_weights, spike_lists
+from eventsnn.learning.patterns.learner import PatternLearner, PatternSettings, initial_weights, spike_lists
 from eventsnn.random import key
 from tests.reference.patterns import Twin, integer_layer
 

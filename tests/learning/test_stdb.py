@@ -13,12 +13,12 @@ from eventsnn.ann.layers import AveragePool2d, Conv2d, Dense, Dropout, Flatten, 
 from eventsnn.ann.residual import Residual  # noqa: E402
 from eventsnn.conversion.hybrid import HybridNet, encode, to_network  # noqa: E402
 from eventsnn.errors import DataError, ModelError  # noqa: E402
-from eventsnn.learning import stdb  # noqa: E402
-from eventsnn.learning.stdb_norms import gradient_norms, growth  # noqa: E402
-from eventsnn.learning.stdb_scan import NEVER, make_rule, scan  # noqa: E402
-from eventsnn.learning.stdb_settings import StdbSettings  # noqa: E402
-from eventsnn.learning.stdb_torch import StdbNet  # noqa: E402
-from eventsnn.learning.surrogates import stdb_table  # noqa: E402
+from eventsnn.learning.stdb import training as stdb  # noqa: E402
+from eventsnn.learning.stdb.net import StdbNet  # noqa: E402
+from eventsnn.learning.stdb.norms import gradient_norms, growth  # noqa: E402
+from eventsnn.learning.stdb.scan import NEVER, make_rule, scan  # noqa: E402
+from eventsnn.learning.stdb.settings import StdbSettings  # noqa: E402
+from eventsnn.learning.stdb.surrogates import stdb_table  # noqa: E402
 from eventsnn.relays.noise import frozen_masks  # noqa: E402
 from tests.reference import stdb as twin  # noqa: E402
 

@@ -10,12 +10,12 @@ from eventsnn.ann.architectures import conv_net, mlp
 from eventsnn.conversion.ttfs import to_ramps
 from eventsnn.encoders import ttfs as code
 from eventsnn.errors import DataError, ModelError, RunError
-from eventsnn.learning import ttfs
 from eventsnn.learning.optimisers import Optimiser, learning_rate
-from eventsnn.learning.ttfs_backend import latency, make_backend, split
-from eventsnn.learning.ttfs_rounding import WeightGrid, normals, round_times
-from eventsnn.learning.ttfs_settings import TtfsSettings
-from eventsnn.learning.ttfs_trajectory import Twins
+from eventsnn.learning.ttfs import training as ttfs
+from eventsnn.learning.ttfs.backend import latency, make_backend, split
+from eventsnn.learning.ttfs.rounding import WeightGrid, normals, round_times
+from eventsnn.learning.ttfs.settings import TtfsSettings
+from eventsnn.learning.ttfs.trajectory import Twins
 from tests.reference import ttfs_training as reference
 
 RNG = np.random.default_rng(3)

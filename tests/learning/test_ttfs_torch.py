@@ -15,10 +15,10 @@ from eventsnn.ann.torch_net import TorchNet  # noqa: E402
 from eventsnn.conversion.ttfs import to_ramps  # noqa: E402
 from eventsnn.encoders.ttfs import encode  # noqa: E402
 from eventsnn.errors import DataError, ModelError, RunError  # noqa: E402
-from eventsnn.learning.ttfs_dense import DenseTtfs  # noqa: E402
-from eventsnn.learning.ttfs_settings import TtfsSettings  # noqa: E402
-from eventsnn.learning.ttfs_torch import TorchTtfs  # noqa: E402
-from eventsnn.learning.ttfs_torch_layers import outward  # noqa: E402
+from eventsnn.learning.ttfs.dense import DenseTtfs  # noqa: E402
+from eventsnn.learning.ttfs.settings import TtfsSettings  # noqa: E402
+from eventsnn.learning.ttfs.torch_layers import outward  # noqa: E402
+from eventsnn.learning.ttfs.torch_net import TorchTtfs  # noqa: E402
 
 RNG = np.random.default_rng(11)
 WIDE = {"window": "fixed", "windows": 1000.0}

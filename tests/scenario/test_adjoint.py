@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from eventsnn.errors import ScenarioError
-from eventsnn.learning import adjoint
+from eventsnn.learning.adjoint import training as adjoint
 from eventsnn.scenario.run import run_scenario
 from tests.scenario.helpers import resolved
 

@@ -6,10 +6,10 @@ pytest.importorskip("torch")
 
 from eventsnn.errors import DataError, ScenarioError
 from eventsnn.files.raster_h5 import read_rasters
-from eventsnn.learning.decolle_memory import footprint
-from eventsnn.learning.decolle_plan import make_plan
-from eventsnn.learning.decolle_settings import DecolleSettings
-from eventsnn.scenario import learn_decolle
+from eventsnn.learning.decolle.memory import footprint
+from eventsnn.learning.decolle.plan import make_plan
+from eventsnn.learning.decolle.settings import DecolleSettings
+from eventsnn.scenario.learn import decolle as learn_decolle
 from eventsnn.scenario.load import load
 from eventsnn.scenario.run import run_scenario
 from tests.files.test_gesture import gesture, npy, write_tar

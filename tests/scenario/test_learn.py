@@ -5,7 +5,7 @@ import pytest
 
 from eventsnn.errors import ScenarioError
 from eventsnn.files.raster_h5 import read_rasters
-from eventsnn.scenario.learn_patterns import settings_of
+from eventsnn.scenario.learn.patterns import settings_of
 from eventsnn.scenario.load import load
 from eventsnn.scenario.run import run_scenario
 from tests.scenario.helpers import ROOT, resolved

@@ -5,10 +5,12 @@ import re
 import pytest
 
 from eventsnn.errors import ScenarioError
-from eventsnn.scenario import convert, encode, schema, schema_source
+from eventsnn.scenario import convert, encode
 from eventsnn.scenario.build import SYNAPSES
 from eventsnn.scenario.load import load
 from eventsnn.scenario.problems import _tags
+from eventsnn.scenario.schema import scenario as schema
+from eventsnn.scenario.schema import source as schema_source
 from eventsnn.scenario.wire import LISTS
 from tests.scenario.helpers import ROOT, SCENARIOS, TINY, make_tiny, resolved
 
@@ -146,7 +148,7 @@ def test_every_tag_of_the_schema_has_its_entry():
 
     assert tags(schema.Convert, "to") == set(convert.CONVERTERS)
     assert tags(schema.Encoder, "code") == {*encode.ENCODERS, "raster"}
-    from eventsnn.scenario.schema_network import Synapses
+    from eventsnn.scenario.schema.network import Synapses
 
     assert tags(Synapses, "kind") == set(SYNAPSES) | set(LISTS)
 

@@ -8,10 +8,10 @@ pytest.importorskip("torch")
 
 from eventsnn.conversion.hybrid import load_hybrid
 from eventsnn.errors import RunError, ScenarioError
-from eventsnn.learning import stdb
-from eventsnn.learning.stdb_settings import StdbSettings
+from eventsnn.learning.stdb import training as stdb
+from eventsnn.learning.stdb.settings import StdbSettings
 from eventsnn.scenario.run import run_scenario
-from eventsnn.scenario.schema_stdb import Stdb
+from eventsnn.scenario.schema.stdb import Stdb
 from tests.scenario.helpers import resolved
 
 TRAINED = """
@@ -126,8 +126,8 @@ def test_mistakes_are_named(text, overrides, words):
 def test_without_pytorch_the_extra_is_named(tmp_path, monkeypatch):
     text = HYBRID.replace(TRAINED, "format: 1\ntitle: small\ndata: {name: digits, start: 2000, limit: 30}\n"
                           "network: {source: {file: 'shipped:mnist_fc.h5'}}\n")  # fmt: skip
-    monkeypatch.delattr("eventsnn.learning.stdb")
-    monkeypatch.setitem(sys.modules, "eventsnn.learning.stdb", None)
+    monkeypatch.delattr("eventsnn.learning.stdb.training")
+    monkeypatch.setitem(sys.modules, "eventsnn.learning.stdb.training", None)
     with pytest.raises(RunError, match=r"eventsnn\[ann\]"):
         run_scenario(resolved(text), tmp_path / "run")
 

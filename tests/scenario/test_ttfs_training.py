@@ -9,7 +9,7 @@ from eventsnn.conversion.fold import fold_batch_norm
 from eventsnn.errors import DataError, ModelError, ScenarioError
 from eventsnn.files.datasets import load as load_data
 from eventsnn.files.raster_h5 import read_rasters
-from eventsnn.scenario import learn_ttfs
+from eventsnn.scenario.learn import ttfs as learn_ttfs
 from eventsnn.scenario.load import load
 from eventsnn.scenario.run import run_scenario
 from eventsnn.scenario.sweep import plan, sweep

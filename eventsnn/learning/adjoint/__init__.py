@@ -1,0 +1,1 @@
+"""Training of continuous networks by the adjoint of their event simulation."""

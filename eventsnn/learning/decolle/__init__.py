@@ -1,0 +1,1 @@
+"""DECOLLE: local learning layer by layer, at stated widths."""

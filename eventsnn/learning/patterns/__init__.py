@@ -1,0 +1,1 @@
+"""Answering one spike pattern with another: quantised, under a van Rossum loss."""

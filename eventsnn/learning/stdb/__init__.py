@@ -1,0 +1,1 @@
+"""Surrogate gradients through the steps of a hybrid network (STDB, DIET-SNN)."""

@@ -1,0 +1,1 @@
+"""Training of single-spike networks by the exact gradient of their spike times."""

@@ -1,0 +1,1 @@
+"""What a scenario may say: one file for each part, scenario.py for the whole."""
