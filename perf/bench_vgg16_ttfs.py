@@ -76,7 +76,7 @@ def spiking(graph, images, model):
     """Return (network, raster) of a model."""
     if model == "ramp":
         return to_ramps(graph, images)[0], ttfs.encode(images)
-    network, report = to_t2fsnn(graph, images, output=False)
+    network, report = to_t2fsnn(graph, images, tau=16.0, half_step=True, output=False)  # as cifar10_vgg16_ttfs.yml
     return network, ttfs_kernel.encode(images, **report["input"])
 
 
