@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__import__("eventsnn").__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = [  # a file imports from its own layer and from those below
-    {"errors", "units", "random", "compile", "disk"},
+    {"errors", "units", "random", "compile", "disk", "settings"},
     {"raster", "raster_checks", "raster_io"},
     {"network", "network_checks", "wiring", "neurons", "relays", "projections", "encoders"},
     {"engines"},

@@ -4,7 +4,8 @@ import math
 from dataclasses import asdict, dataclass, fields
 
 from eventsnn.ann.twin_settings import TwinSettings
-from eventsnn.errors import ModelError, did_you_mean
+from eventsnn.errors import ModelError
+from eventsnn.settings import check_choices, settings_from
 
 OPTIMISERS = ("adam", "sgd")
 SCHEDULES = ("constant", "cosine", "milestones", "one_cycle", "step")
@@ -164,11 +165,7 @@ class TrainSettings:
 
     def __post_init__(self):
         """Check every value."""
-        for name, allowed in CHOICES.items():
-            if getattr(self, name) not in allowed:
-                got = getattr(self, name)
-                raise ModelError(f"training: {name} must be one of {', '.join(allowed)}, got {got!r}"
-                                 f"{did_you_mean(got, allowed)}")  # fmt: skip
+        check_choices(self, CHOICES, "training")
         kinds = {f.name: f.type for f in fields(self)}
         for name, (least, most, closed) in RANGES.items():
             value = getattr(self, name)
@@ -191,14 +188,7 @@ class TrainSettings:
     @classmethod
     def of(cls, values):
         """Make settings from a dict (or pass settings through); unknown keys are refused with a suggestion."""
-        if isinstance(values, cls):
-            return values
-        names = [f.name for f in fields(cls)]
-        for key in values:
-            if key not in names:
-                raise ModelError(f"training: unknown setting '{key}'{did_you_mean(key, names)}; "
-                                 f"allowed: {', '.join(names)}")  # fmt: skip
-        return cls(**values)
+        return settings_from(cls, values, "training")
 
     def to_dict(self):
         """Return the settings as plain data."""

@@ -3,7 +3,8 @@
 import math
 from dataclasses import dataclass, fields
 
-from eventsnn.errors import ModelError, did_you_mean
+from eventsnn.errors import ModelError
+from eventsnn.settings import check_choices
 
 CHOICES = {"optimiser": ("adam", "sgd"), "schedule": ("constant", "exponential"), "keep": ("last", "best")}
 RANGES = {  # least, whether it is allowed
@@ -75,11 +76,7 @@ class AdjointSettings:
 
     def __post_init__(self):
         """Check every value."""
-        for name, allowed in CHOICES.items():
-            got = getattr(self, name)
-            if got not in allowed:
-                raise ModelError(f"training: {name} must be one of {', '.join(allowed)}, got {got!r}"
-                                 f"{did_you_mean(got, allowed)}")  # fmt: skip
+        check_choices(self, CHOICES, "training")
         whole = {f.name for f in fields(self) if f.type in (int, "int")}
         for name, (least, allowed) in RANGES.items():
             value = getattr(self, name)

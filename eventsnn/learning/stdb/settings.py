@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from eventsnn.ann.schedules import passed
 from eventsnn.errors import ModelError, did_you_mean
 from eventsnn.learning.stdb.surrogates import SURROGATES, stdb_table
+from eventsnn.settings import check_choices
 
 MOST_STEPS = 30_000  # gaps between spikes are kept in 16 bits
 CHOICES = {
@@ -148,10 +149,7 @@ class StdbSettings:
     def __post_init__(self):
         """Check every value."""
         object.__setattr__(self, "lr_interval", tuple(self.lr_interval))
-        for name, allowed in CHOICES.items():
-            got = getattr(self, name)
-            if got not in allowed:
-                raise ModelError(f"stdb: {name} must be one of {', '.join(allowed)}, got {got!r}{did_you_mean(got, allowed)}")
+        check_choices(self, CHOICES, "stdb")
         kinds = {f.name: f.type for f in fields(self)}
         for name, (least, most, closed, topped) in RANGES.items():
             value, whole = getattr(self, name), kinds[name] in (int, "int")

@@ -3,7 +3,8 @@
 import math
 from dataclasses import asdict, dataclass, fields
 
-from eventsnn.errors import ModelError, did_you_mean
+from eventsnn.errors import ModelError
+from eventsnn.settings import check_choices, settings_from
 
 CHOICES = {
     "optimiser": ("adam", "sgd"),
@@ -165,11 +166,7 @@ class TtfsSettings:
 
     def __post_init__(self):
         """Check every value."""
-        for name, allowed in CHOICES.items():
-            got = getattr(self, name)
-            if got not in allowed:
-                raise ModelError(f"training: {name} must be one of {', '.join(allowed)}, got {got!r}"
-                                 f"{did_you_mean(got, allowed)}")  # fmt: skip
+        check_choices(self, CHOICES, "training")
         kinds = {f.name: f.type for f in fields(self)}
         for name, bounds in RANGES.items():
             _check_number(name, getattr(self, name), kinds[name] in (int, "int"), *bounds)
@@ -223,14 +220,7 @@ class TtfsSettings:
     @classmethod
     def of(cls, values):
         """Make settings from a dict (or pass settings through); unknown keys are refused with a suggestion."""
-        if isinstance(values, cls):
-            return values
-        names = [f.name for f in fields(cls)]
-        for key in values:
-            if key not in names:
-                raise ModelError(f"training: unknown setting '{key}'{did_you_mean(key, names)}; "
-                                 f"allowed: {', '.join(names)}")  # fmt: skip
-        return cls(**values)
+        return settings_from(cls, values, "training")
 
     def to_dict(self):
         """Return the settings as a plain dict."""
