@@ -35,7 +35,8 @@ class _Penalty(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, a, weight, kind, meter):
-        flat = a.flatten(1)
+        # Channels-last images lie flat in memory as (y, x, channel): no copy, and the order does not matter to sums.
+        flat = (a.permute(0, 2, 3, 1) if a.ndim == 4 else a).flatten(1)
         n, samples = flat.shape[1], flat.shape[0]
         # Sums of half-precision activations are taken in float32.
         wide = torch.promote_types(a.dtype, torch.float32)
