@@ -18,15 +18,15 @@ import numpy as np
 
 from eventsnn.ann.files import load_graph, save_graph
 from eventsnn.ann.quantised import TernaryConv2d
-from eventsnn.scenario import yaml_text
 from eventsnn.scenario.load import resolve
 from eventsnn.scenario.samples import load_samples
+from eventsnn.scenario.text import yaml
 
 
 def main(run, name):
     """Write NAME.h5 from a finished run's folder; print its size, sha256 and accuracy."""
     made = json.loads((Path(run) / "result.json").read_text())["provenance"]
-    scenario = resolve(yaml_text.parse(made["scenario"], run)[0], made["scenario_file"], Path(made["scenario_folder"]))
+    scenario = resolve(yaml.parse(made["scenario"], run)[0], made["scenario_file"], Path(made["scenario_folder"]))
     test = load_samples(scenario, scenario.spec.data)
     (weights,) = Path(run).glob("stages/train-*/weights.h5")
     graph = load_graph(weights)

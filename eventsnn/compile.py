@@ -8,23 +8,18 @@ is never served from an old cache, and a model in a user's file or notebook is t
 Nothing compiles at import. Under ``NUMBA_DISABLE_JIT=1`` the very same functions run as plain Python.
 """
 
-import builtins
 import functools
-import hashlib
-import importlib.metadata
 import os
-import sys
 import threading
 import time
 import types
 import warnings
 from pathlib import Path
 
-from eventsnn.errors import ModelError
+from eventsnn.kernel_digest import digest
 
 seconds_compiling = 0.0  # wall time that specialised kernels spent compiling or loading in this process
 _lock = threading.RLock()
-_NUMBERS = (bool, int, float, complex, str, bytes, type(None))
 
 
 def jit_enabled():
@@ -54,6 +49,15 @@ def lowered(build):
         return function
 
     return mark
+
+
+def apart(function):
+    """Mark a helper of kernels whose array arguments never share memory: its loops need not look whether they do.
+
+    Where such a loop runs over few neurons at a time, looking costs as much as its work.
+    """
+    function.apart = True
+    return function
 
 
 def specialise(loop, **names):
@@ -178,8 +182,22 @@ def _compiled(function, names, done):
         helpers = {n: _compiled(h, names, done) for n, h in _functions_named(function) if n not in names}
         hooks = {n: _compiled(v, names, done) if isinstance(v, types.FunctionType) else v
                  for n, v in names.items() if n in function.__code__.co_names and v is not function}
-        done[function] = numba.njit(error_model="numpy", forceinline=True)(_clone(function, {**helpers, **hooks}))
+        options = {"pipeline_class": _apart_compiler()} if hasattr(function, "apart") else {}
+        done[function] = numba.njit(error_model="numpy", forceinline=True, **options)(_clone(function, {**helpers, **hooks}))
     return done[function]
+
+
+@functools.cache
+def _apart_compiler():
+    """Return Numba's compiler, told that array arguments do not overlap: `njit` has no option for it."""
+    from numba.core.compiler import Compiler
+
+    class Apart(Compiler):
+        def define_pipelines(self):
+            self.state.flags.noalias = True
+            return super().define_pipelines()
+
+    return Apart
 
 
 def _plain_helpers(function, names, done):
@@ -192,68 +210,3 @@ def _plain(function, names, done):
                  for n, v in names.items() if n in function.__code__.co_names and v is not function}
         done[function] = _clone(function, {**_plain_helpers(function, names, done), **hooks})
     return done[function]
-
-
-def digest(loop, names):
-    """Return a hexadecimal digest of all code and constants that `loop` reaches with `names` as globals."""
-    walk = _Walk(names)
-    walk.function(loop)
-    for name in sorted(names):
-        walk.add(name)
-        walk.value(name, names[name], loop)
-    walk.add(sys.version, importlib.metadata.version("numba"), importlib.metadata.version("numpy"))
-    return walk.hash.hexdigest()[:24]
-
-
-class _Walk:
-    def __init__(self, names):
-        self.names, self.seen, self.hash = names, {}, hashlib.sha256()
-
-    def add(self, *texts):
-        for text in texts:
-            self.hash.update(f"{text}\0".encode())
-
-    def function(self, function):
-        if function in self.seen:
-            return self.add("again", self.seen[function])
-        self.seen[function] = len(self.seen)
-        if hasattr(function, "build_lowered"):
-            self.add(hashlib.sha256(Path(function.__code__.co_filename).read_bytes()).hexdigest())
-        self.value("defaults", function.__defaults__, function)
-        self.value("closure", tuple(c.cell_contents for c in function.__closure__ or ()), function)
-        self.code(function.__code__, function)
-
-    def code(self, code, function):
-        self.add(code.co_code.hex(), code.co_names, code.co_varnames)
-        for constant in code.co_consts:
-            if isinstance(constant, types.CodeType):
-                self.code(constant, function)
-            else:
-                self.value("const", constant, function)
-        for name in code.co_names:
-            if name in self.names:
-                self.add("hook", name)
-            elif name in function.__globals__:
-                self.value(name, function.__globals__[name], function)
-
-    def value(self, name, value, function):
-        if isinstance(value, types.FunctionType):
-            self.function(value)
-        elif isinstance(value, _NUMBERS) or (type(value).__module__ == "numpy" and getattr(value, "shape", None) == ()):
-            self.add(type(value).__name__, repr(value))
-        elif isinstance(value, tuple):
-            for item in value:
-                self.value(name, item, function)
-        elif isinstance(value, frozenset):
-            self.add(*sorted(map(repr, value)))
-        elif isinstance(value, types.ModuleType) and value.__name__ in ("numpy", "math"):
-            self.add(value.__name__)
-        elif getattr(builtins, name, None) is value or getattr(value, "__module__", "") in ("math", "numpy"):
-            self.add("builtin", name)
-        elif isinstance(value, type) and value.__module__ in ("builtins", "numpy"):
-            self.add("type", value.__name__)
-        else:
-            raise ModelError(
-                f"{function.__qualname__} ({function.__code__.co_filename}): the name '{name}' is a "
-                f"{type(value).__name__}; compiled code may use functions, numbers, strings, tuples of these, numpy "
-                "and math. Pass it as a parameter of the model instead")

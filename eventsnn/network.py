@@ -6,6 +6,7 @@ import numpy as np
 
 from eventsnn.errors import NetworkError, did_you_mean
 from eventsnn.neurons.base import find_model
+from eventsnn.parameters import parameter_values
 
 DTYPES = ("float32", "float64", "int16", "int32", "int64")
 READOUTS = ("membrane", "count", "first_spike", "vote")
@@ -71,68 +72,12 @@ class Population:
         if self.dtype not in DTYPES:
             raise NetworkError(f"population {self.name}: dtype must be one of {', '.join(DTYPES)}, got {self.dtype!r}"
                                f"{did_you_mean(self.dtype, DTYPES)}")
-        object.__setattr__(self, "parameters", self._values())
+        object.__setattr__(self, "parameters", parameter_values(self))
 
     @property
     def size(self):
         """Number of neurons."""
         return int(np.prod(self.shape))
-
-    def _values(self):
-        """Return all parameters and switches, defaults filled in, checked."""
-        model, where = self.model, f"population {self.name}"
-        known = {p.name: p for p in model.parameters} | {s.name: s for s in model.switches}
-        for name in self.parameters:
-            if name not in known:
-                raise NetworkError(f"{where}: model '{model.name}' has no parameter {name!r}, allowed "
-                                   f"{', '.join(known) or 'none'}{did_you_mean(name, known)}")
-        values = {}
-        for switch in model.switches:
-            value = self.parameters.get(switch.name, switch.default)
-            if value not in switch.allowed:
-                raise NetworkError(f"{where}.{switch.name}: must be one of {', '.join(map(str, switch.allowed))}, got "
-                                   f"{value!r}{did_you_mean(value, switch.allowed)}")
-            values[switch.name] = value
-        for parameter in model.parameters:
-            values[parameter.name] = self._value(parameter, f"{where}.{parameter.name}")
-        wrong = model.check(values)
-        if wrong:
-            raise NetworkError(f"{where}: {wrong}")
-        return values
-
-    def _value(self, parameter, where):
-        try:
-            value = np.asarray(self.parameters.get(parameter.name, parameter.default), dtype=np.float64)
-        except (TypeError, ValueError):
-            raise NetworkError(f"{where}: must be a number, got {self.parameters[parameter.name]!r}") from None
-        if np.isnan(value).any():
-            raise NetworkError(f"{where}: is not a number (NaN)")
-        if (value < parameter.low).any() or (value > parameter.high).any():
-            worst = value.min() if (value < parameter.low).any() else value.max()
-            raise NetworkError(f"{where}: must be from {parameter.low} to {parameter.high}, got {worst}")
-        if parameter.table:
-            return self._table(value, where)
-        if value.ndim == 0:
-            return float(value)
-        if not parameter.per_neuron:
-            raise NetworkError(f"{where}: must be one number for the whole population, got an array of shape {value.shape}")
-        if value.shape == self.shape or value.shape == (self.size,):
-            return value.reshape(-1)
-        if value.shape == (self.shape[-1],):
-            return np.tile(value, self.size // self.shape[-1])
-        raise NetworkError(f"{where}: must be a number, {self.shape[-1]} numbers (one per channel) or of shape "
-                           f"{self.shape}, got shape {value.shape}")
-
-    def _table(self, value, where):
-        """Return the rows of a table, each one number, one per channel or one per neuron."""
-        if value.ndim <= 1:
-            return value.reshape(-1, 1)
-        if value.shape[1:] in (self.shape, (self.size,), (1,)):
-            return value.reshape(len(value), -1)
-        if value.ndim == 2 and value.shape[1] == self.shape[-1]:
-            return np.tile(value, (1, self.size // self.shape[-1]))
-        raise NetworkError(f"{where}: must have shape (rows,), (rows, {self.shape[-1]}) or (rows, *{self.shape}), "
-                           f"got shape {value.shape}")
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,12 +1,31 @@
-"""What classes of settings share: values of a list of choices, and settings from a dict."""
+"""What classes of settings share: values of a list of choices, numbers of a range, and settings from a dict."""
 
 from dataclasses import fields
 
 from eventsnn.errors import ModelError, did_you_mean
 
 
-def check_choices(settings, choices, what):
+def check_choice(got, allowed, where):
     """Refuse a value that is not one of its choices.
+
+    Parameters
+    ----------
+    got : object
+    allowed : collection
+    where : str
+        Whose value it is, for the message.
+
+    Raises
+    ------
+    ModelError
+        If it is none of them; the nearest is suggested.
+    """
+    if got not in allowed:
+        raise ModelError(f"{where} must be one of {', '.join(map(str, allowed))}, got {got!r}{did_you_mean(got, allowed)}")
+
+
+def check_choices(settings, choices, what):
+    """Refuse settings of which a value is not one of its choices.
 
     Parameters
     ----------
@@ -19,12 +38,82 @@ def check_choices(settings, choices, what):
     Raises
     ------
     ModelError
-        If a value is none of them; the nearest is suggested.
+        As `check_choice`.
     """
     for name, allowed in choices.items():
-        got = getattr(settings, name)
-        if got not in allowed:
-            raise ModelError(f"{what}: {name} must be one of {', '.join(allowed)}, got {got!r}{did_you_mean(got, allowed)}")
+        check_choice(getattr(settings, name), allowed, f"{what}: {name}")
+
+
+def check_number(got, interval, where, kind=float):
+    """Refuse a value that is not a number of an interval.
+
+    Parameters
+    ----------
+    got : object
+    interval : str
+        As in mathematics: ``"(0, 1]"`` holds 1 and not 0, ``"[0, inf)"`` all finite numbers that are not negative.
+    where : str
+        Whose value it is, for the message.
+    kind : type
+        int: a whole number; ``int | None``, ``float | None``: or None.
+
+    Raises
+    ------
+    ModelError
+        If it is none; NaN is in no interval.
+    """
+    whole, optional = kind in (int, int | None), kind not in (int, float)
+    if got is None and optional:
+        return
+    least, most = map(float, interval[1:-1].split(","))
+    number = isinstance(got, int if whole else int | float) and not isinstance(got, bool)
+    if not number or not (least < got < most or (got == least and "[" in interval) or (got == most and "]" in interval)):
+        wanted = f"{'whole ' if whole else ''}number in {interval}{' or none' if optional else ''}"
+        raise ModelError(f"{where} must be a {wanted}, got {got!r}")
+
+
+def check_numbers(settings, ranges, what):
+    """Refuse settings of which a number is out of its range, or not whole where its field is an int.
+
+    Parameters
+    ----------
+    settings : dataclass
+    ranges : dict of str to collection of str
+        Interval, see `check_number` -> names of settings.
+    what : str
+        Whose settings they are, for the message.
+
+    Raises
+    ------
+    ModelError
+        As `check_number`.
+    """
+    kinds = {f.name: f.type for f in fields(settings)}
+    for interval, names in ranges.items():
+        for name in names:
+            check_number(getattr(settings, name), interval, f"{what}: {name}", kinds[name])
+
+
+def check_known(names, allowed, what, kind="setting"):
+    """Refuse a name that does not exist.
+
+    Parameters
+    ----------
+    names, allowed : iterable of str
+        What was given; what there is.
+    what : str
+        Whose names they are, for the message.
+    kind : str
+        What is named.
+
+    Raises
+    ------
+    ModelError
+        If a name is unknown; the nearest is suggested.
+    """
+    for name in names:
+        if name not in allowed:
+            raise ModelError(f"{what}: unknown {kind} '{name}'{did_you_mean(name, allowed)}; allowed: {', '.join(allowed)}")
 
 
 def settings_from(kind, values, what):
@@ -49,8 +138,5 @@ def settings_from(kind, values, what):
     """
     if isinstance(values, kind):
         return values
-    names = [f.name for f in fields(kind)]
-    for key in values:
-        if key not in names:
-            raise ModelError(f"{what}: unknown setting '{key}'{did_you_mean(key, names)}; allowed: {', '.join(names)}")
+    check_known(values, [f.name for f in fields(kind)], what)
     return kind(**values)

@@ -10,9 +10,9 @@ import pytest
 PACKAGE = Path(__import__("eventsnn").__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = [  # a file imports from its own layer and from those below
-    {"errors", "units", "random", "compile", "disk", "settings"},
+    {"errors", "units", "random", "compile", "kernel_digest", "bits", "disk", "settings"},
     {"raster", "raster_checks", "raster_io"},
-    {"network", "network_checks", "wiring", "neurons", "relays", "projections", "encoders"},
+    {"network", "network_checks", "parameters", "wiring", "neurons", "relays", "projections", "encoders"},
     {"engines"},
     {"files", "conversion", "gradients", "learning", "ann", "metrics", "analysis", "plot", "report", "quantise"},
     {"scenario"},

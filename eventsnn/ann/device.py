@@ -25,7 +25,7 @@ def torch_mode(settings, device):
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(settings.deterministic)
     torch.backends.cudnn.benchmark = not settings.deterministic
-    # Deterministic algorithms would first fill every new tensor, an eighth of the time of a step; no layer reads unwritten memory.
+    # Deterministic algorithms would fill every new tensor, an eighth of the time of a step; no layer reads unwritten memory.
     torch.utils.deterministic.fill_uninitialized_memory = False
     if settings.threads:
         torch.set_num_threads(settings.threads)

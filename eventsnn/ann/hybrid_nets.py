@@ -8,7 +8,8 @@ from eventsnn.ann.graph import LayerGraph
 from eventsnn.ann.initialise import normal
 from eventsnn.ann.layers import AveragePool2d, Conv2d, Dense, Dropout, Flatten, ReLU
 from eventsnn.ann.residual import Residual
-from eventsnn.errors import ModelError, did_you_mean
+from eventsnn.errors import ModelError
+from eventsnn.settings import check_choice
 
 DENSE_SPREAD = 0.01
 VGGS = {
@@ -69,8 +70,7 @@ def hybrid_net(
     published files of a network differ, this is one of them for both stages: VGG11 has 8 convolutions and 4 pools, ResNet34
     has 3, 4, 6, 3 blocks; classifiers take the size that arrives.
     """
-    if net not in NETS:
-        raise ModelError(f"architecture: net must be one of {', '.join(NETS)}, got {net!r}{did_you_mean(net, NETS)}")
+    check_choice(net, NETS, "architecture: net")
     if isinstance(kernel, bool) or not isinstance(kernel, int) or kernel < 1 or kernel % 2 == 0:
         raise ModelError(f"architecture: kernel must be an odd whole number >= 1, got {kernel!r}")
     if not (math.isfinite(width) and width > 0):

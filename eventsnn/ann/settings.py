@@ -1,47 +1,28 @@
 """What a training run is told and what it gives back: plain data, importable without PyTorch."""
 
-import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 
 from eventsnn.ann.twin_settings import TwinSettings
 from eventsnn.errors import ModelError
-from eventsnn.settings import check_choices, settings_from
+from eventsnn.settings import check_choices, check_numbers, settings_from
 
-OPTIMISERS = ("adam", "sgd")
-SCHEDULES = ("constant", "cosine", "milestones", "one_cycle", "step")
 CHOICES = {
-    "optimiser": OPTIMISERS,
-    "schedule": SCHEDULES,
+    "optimiser": ("adam", "sgd"),
+    "schedule": ("constant", "cosine", "milestones", "one_cycle", "step"),
     "precision": ("float32", "bfloat16"),
     "device": ("auto", "cpu", "cuda"),
     "keep": ("last", "best"),
     "activity_kind": ("l1", "l1_sum", "hoyer"),
 }
-# (least, greatest, greatest allowed)
 RANGES = {
-    "epochs": (0, math.inf, False),
-    "batch_size": (1, math.inf, False),
-    "learning_rate": (0, math.inf, False),
-    "momentum": (0, 1, False),
-    "weight_decay": (0, math.inf, False),
-    "step_epochs": (1, math.inf, False),
-    "step_factor": (0, 1, True),
-    "lr_reduce": (1, math.inf, False),
-    "abort_after": (0, math.inf, False),
-    "abort_below": (0, 1, True),
-    "warm_up": (0, 1, True),
-    "label_smoothing": (0, 1, False),
-    "validation": (0, math.inf, False),
-    "shift": (0, math.inf, False),
-    "crop": (0, math.inf, False),
-    "brightness": (0, math.inf, False),
-    "contrast": (0, 1, True),
-    "rotate": (0, 180, True),
-    "rate_decay": (0, math.inf, False),
-    "seed": (-math.inf, math.inf, False),
-    "threads": (0, math.inf, False),
-    "activity_penalty": (0, math.inf, False),
-}
+    "[0, inf)": ("epochs", "learning_rate", "weight_decay", "abort_after", "validation", "shift", "crop", "brightness",
+                 "rate_decay", "threads", "activity_penalty"),
+    "[1, inf)": ("batch_size", "step_epochs", "lr_reduce"),
+    "[0, 1)": ("momentum", "label_smoothing"),
+    "[0, 1]": ("step_factor", "abort_below", "warm_up", "contrast"),
+    "[0, 180]": ("rotate",),
+    "(-inf, inf)": ("seed",),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -166,14 +147,7 @@ class TrainSettings:
     def __post_init__(self):
         """Check every value."""
         check_choices(self, CHOICES, "training")
-        kinds = {f.name: f.type for f in fields(self)}
-        for name, (least, most, closed) in RANGES.items():
-            value = getattr(self, name)
-            whole = kinds[name] in (int, "int")
-            good = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
-            if not (good and least <= value and (value < most or (closed and value == most))):
-                wanted = f"a {'whole ' if whole else ''}number in [{least}, {most}{']' if closed else ')'}"
-                raise ModelError(f"training: {name} must be {wanted}, got {value!r}")
+        check_numbers(self, RANGES, "training")
         parts = tuple(self.lr_interval)
         if not all(isinstance(f, int | float) and not isinstance(f, bool) and 0 <= f <= 1 for f in parts):
             raise ModelError(f"training: lr_interval must be parts of all epochs, each in [0, 1], got {self.lr_interval!r}")

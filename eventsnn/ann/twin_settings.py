@@ -2,13 +2,16 @@
 
 from dataclasses import asdict, dataclass
 
-import numpy as np
+from eventsnn.settings import check_choices, check_numbers
 
-from eventsnn.errors import ModelError, did_you_mean
-
-INPUTS = ("ttfs", "real")
-SHARED = ("layer", "neuron")
 LEAST_TAU = 0.1  # steps
+CHOICES = {"input": ("ttfs", "real"), "shared": ("layer", "neuron")}
+RANGES = {
+    "[1, inf)": ("window",),
+    f"[{LEAST_TAU}, inf)": ("tau",),
+    "(-inf, inf)": ("td",),
+    "[0, inf)": ("kernel_rate", "rounded_epochs"),
+}
 
 
 @dataclass(frozen=True)
@@ -46,20 +49,8 @@ class TwinSettings:
 
     def __post_init__(self):
         """Check every value."""
-        for name, allowed in (("input", INPUTS), ("shared", SHARED)):
-            if getattr(self, name) not in allowed:
-                got = getattr(self, name)
-                raise ModelError(f"twin: {name} must be one of {', '.join(allowed)}, got {got!r}{did_you_mean(got, allowed)}")
-        good = {
-            "window": isinstance(self.window, int) and self.window >= 1,
-            "tau": np.isfinite(self.tau) and self.tau >= LEAST_TAU,
-            "td": np.isfinite(self.td),
-            "kernel_rate": np.isfinite(self.kernel_rate) and self.kernel_rate >= 0,
-            "rounded_epochs": self.rounded_epochs is None or (isinstance(self.rounded_epochs, int) and self.rounded_epochs >= 0),
-        }
-        for name, fine in good.items():
-            if not fine:
-                raise ModelError(f"twin: {name} is out of range, got {getattr(self, name)!r}")
+        check_choices(self, CHOICES, "twin")
+        check_numbers(self, RANGES, "twin")
 
     def to_dict(self):
         """Return the settings as a plain dict."""

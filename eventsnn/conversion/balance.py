@@ -6,8 +6,9 @@ import numpy as np
 
 from eventsnn.conversion.hybrid import encode
 from eventsnn.conversion.hybrid_build import build, nodes_of
-from eventsnn.errors import ModelError, did_you_mean
+from eventsnn.errors import ModelError
 from eventsnn.random import key, uniform
+from eventsnn.settings import check_choice
 
 RULES = ("maximum", "percentile", "activation", "none")
 # Input spikes of the images that run together.
@@ -101,8 +102,7 @@ def balance(
 
 
 def _check(rule, percentile, steps, batch, scale, offset, decimals, default_threshold):
-    if rule not in RULES:
-        raise ModelError(f"balancing: rule must be one of {', '.join(RULES)}, got {rule!r}{did_you_mean(rule, RULES)}")
+    check_choice(rule, RULES, "balancing: rule")
     whole = {"steps": steps, "batch": batch} | ({} if decimals is None else {"decimals": decimals})
     for name, value in whole.items():
         least = 0 if name == "decimals" else 1

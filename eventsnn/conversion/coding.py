@@ -10,6 +10,7 @@ from eventsnn.conversion.segments import INPUT, cut
 from eventsnn.errors import ModelError, did_you_mean
 from eventsnn.network import READOUTS, BiasDrive, Input, Network, Population, Projection, Readout
 from eventsnn.relays import GatedMaxPool, StepMaxPool
+from eventsnn.settings import check_choice
 
 MAX_POOLS = {"gated": GatedMaxPool, "step": StepMaxPool}
 THRESHOLDS = {"rate": 1.0, "phase": 1.0, "burst": 0.125}
@@ -114,9 +115,7 @@ def _check_options(input_code, hidden_code, max_pool, readout, dtype, input_scal
                          f"{', '.join(MULTI_SPIKE)}")  # fmt: skip
     for name, value, allowed in (("max_pool", max_pool, tuple(MAX_POOLS)), ("readout", readout, READOUTS),
                                  ("dtype", dtype, ("float32", "float64"))):  # fmt: skip
-        if value not in allowed:
-            raise ModelError(f"conversion: {name} must be one of {', '.join(allowed)}, got {value!r}"
-                             f"{did_you_mean(value, allowed)}")  # fmt: skip
+        check_choice(value, allowed, f"conversion: {name}")
     if input_scale is not None and not (np.isfinite(input_scale) and input_scale > 0):
         raise ModelError(f"conversion: input_scale must be > 0, got {input_scale!r}")
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from eventsnn.conversion.hybrid_build import build, nodes_of, spiking_layers
-from eventsnn.errors import DataError, ModelError, did_you_mean
+from eventsnn.errors import DataError, ModelError
+from eventsnn.settings import check_choices
 
-PROPAGATIONS = ("pipelined", "same_step")
-INPUTS = ("poisson", "direct")
+CHOICES = {"propagation": ("pipelined", "same_step"), "input": ("poisson", "direct"), "v_init": (0, 0.5)}
 META = "hybrid"
 
 
@@ -67,11 +67,7 @@ class HybridNet:
                                  "positive membrane fires for ever, and u / theta is not a number")  # fmt: skip
             if not 0 <= leak <= 1:
                 raise ModelError(f"hybrid network: the leak of layer '{name}' must be in [0, 1], got {leak}")
-        for what, allowed in (("propagation", PROPAGATIONS), ("input", INPUTS), ("v_init", (0, 0.5))):
-            value = getattr(self, what)
-            if value not in allowed:
-                raise ModelError(f"hybrid network: {what} must be one of {', '.join(map(str, allowed))}, got {value!r}"
-                                 f"{did_you_mean(value, allowed)}")  # fmt: skip
+        check_choices(self, CHOICES, "hybrid network")
         if not (np.isfinite(self.gain) and self.gain > 0):
             raise ModelError(f"hybrid network: gain must be > 0, got {self.gain!r}")
 

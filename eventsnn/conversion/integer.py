@@ -6,8 +6,9 @@ from eventsnn.ann.quantised import ROUND_UP
 from eventsnn.conversion.integer_blocks import blocks, tables
 from eventsnn.conversion.parts import synapses
 from eventsnn.conversion.segments import INPUT
-from eventsnn.errors import ModelError, did_you_mean
+from eventsnn.errors import ModelError
 from eventsnn.network import Input, Network, Population, Projection, Readout
+from eventsnn.settings import check_choice
 
 THRESHOLDS = ("exact", "fixed", "published", "float")
 WIDTHS = ("int16", "int32", "int64")
@@ -91,9 +92,7 @@ def _check(steps, thresholds, levels, dtype, ends, weight_bits, input_scale):
         raise ModelError(f"integer network: weight_bits must be at most 16, got {weight_bits}")
     for name, value, allowed in (("thresholds", thresholds, THRESHOLDS), ("dtype", dtype, ("auto", *WIDTHS)),
                                  ("ends", ends, ("float", "integer"))):  # fmt: skip
-        if value not in allowed:
-            raise ModelError(f"integer network: {name} must be one of {', '.join(allowed)}, got {value!r}"
-                             f"{did_you_mean(value, allowed)}")  # fmt: skip
+        check_choice(value, allowed, f"integer network: {name}")
 
 
 def _encoder(block, amplitude, thresholds, scale, bits):

@@ -11,7 +11,8 @@ from eventsnn.conversion.segments import INPUT, cut
 from eventsnn.conversion.t2fsnn_build import build
 from eventsnn.encoders import ttfs_kernel
 from eventsnn.engines.run import run
-from eventsnn.errors import ModelError, did_you_mean
+from eventsnn.errors import ModelError
+from eventsnn.settings import check_known
 
 PART = 2**24  # neurons times samples of one run
 LOSSES = ("precision", "minimum", "maximum")
@@ -53,10 +54,7 @@ class Rules:
         rho = tuple(float(r) for r in self.rho)
         if len(rho) != 3 or not all(np.isfinite(r) and r >= 0 for r in rho):
             raise ModelError(f"kernel optimisation: rho must be three numbers >= 0, got {self.rho}")
-        for quirk in self.quirks:
-            if quirk not in QUIRKS:
-                raise ModelError(f"kernel optimisation: unknown quirk {quirk!r}{did_you_mean(quirk, QUIRKS)}; "
-                                 f"allowed: {', '.join(QUIRKS)}")  # fmt: skip
+        check_known(self.quirks, QUIRKS, "kernel optimisation", "quirk")
         object.__setattr__(self, "rho", rho)
 
 

@@ -7,7 +7,8 @@ from eventsnn.conversion.kernels import IN, Kernels
 from eventsnn.conversion.normalise import normalise
 from eventsnn.conversion.segments import cut
 from eventsnn.conversion.t2fsnn_build import CLOCKS, READOUTS, Coding, build, check_pools
-from eventsnn.errors import ModelError, did_you_mean
+from eventsnn.errors import ModelError
+from eventsnn.settings import check_choice
 
 QUIRKS = ("output_decode",)
 
@@ -138,9 +139,7 @@ def check_options(coding, tau, quirks=()):
     for name, value, allowed in (("readout", coding.readout, READOUTS), ("clock", coding.clock, CLOCKS),
                                  ("dtype", coding.dtype, ("float32", "float64")),
                                  *(("quirks", quirk, QUIRKS) for quirk in quirks)):  # fmt: skip
-        if value not in allowed:
-            raise ModelError(f"conversion: {name} must be one of {', '.join(allowed)}, got {value!r}"
-                             f"{did_you_mean(value, allowed)}")  # fmt: skip
+        check_choice(value, allowed, f"conversion: {name}")
     for name, value in (("tau", tau), ("theta0", coding.theta0), ("dt_ms", coding.dt_ms)):
         if not (np.isfinite(value) and value > 0):
             raise ModelError(f"conversion: {name} must be > 0, got {value}")

@@ -3,7 +3,7 @@
 import numpy as np
 
 from eventsnn.analysis.trains import chosen
-from eventsnn.plot.runs import FAINT, INK, PALETTE, PAPER, plain
+from eventsnn.plot.style import FAINT, INK, PALETTE, new_figure, plain, save
 
 MOST_NEURONS = 60  # shown of each population
 MOST_MS = 2000.0  # a longer run shows its end
@@ -90,18 +90,12 @@ def draw_activity(path, out, names, title=""):
     -------
     matplotlib.figure.Figure
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     shown = read_shown(path, names)
-    figure = Figure(figsize=(12.5, 6.2), facecolor=PAPER, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(12.5, 6.2, title or "spikes")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[2.6, 1])
     _draw_neurons(above, shown)
     _draw_rates(below, shown)
-    figure.suptitle(title or "spikes", color=INK, fontsize=13, x=0.01, ha="left")
-    figure.savefig(out, dpi=110, format="png", metadata={"Software": "eventsnn"})
-    return figure
+    return save(figure, out)
 
 
 def _draw_neurons(axes, shown):

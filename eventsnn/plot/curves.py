@@ -2,25 +2,9 @@
 
 import numpy as np
 
-from eventsnn.plot.runs import FAINT, INK, PALETTE, PAPER, plain
+from eventsnn.plot.style import FAINT, INK, PALETTE, new_figure, plain, save
 
 NEURONS = 100  # shown of each layer
-
-
-def _figure(width, height, title):
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), facecolor=PAPER, layout="constrained")
-    FigureCanvasAgg(figure)
-    if title:
-        figure.suptitle(title, color=INK, fontsize=13, x=0.01, ha="left")
-    return figure
-
-
-def _save(figure, path):
-    figure.savefig(path, dpi=110, format="png", metadata={"Software": "eventsnn"})
-    return figure
 
 
 def _label(axes, x="", y=""):
@@ -44,7 +28,7 @@ def draw_over_time(metrics, path, title=""):
     -------
     matplotlib.figure.Figure
     """
-    curve, figure = metrics["over_time"], _figure(12.5, 3.6, title)
+    curve, figure = metrics["over_time"], new_figure(12.5, 3.6, title)
     shown = [(key, PALETTE[k]) for k, key in enumerate(("accuracy", "agreement")) if key in curve]
     panels = figure.subplots(1, 3 if shown else 1, squeeze=False)[0]
     for axes, x, label in zip(panels, ("times_ms", "spikes"), ("time (ms)", "spikes per sample")) if shown else ():
@@ -64,7 +48,7 @@ def draw_over_time(metrics, path, title=""):
     _label(panels[-1], "time (ms)", "spikes per sample so far")
     if len(curve["spikes_per_population"]) <= 8:
         panels[-1].legend(fontsize=8, frameon=False)
-    return _save(figure, path)
+    return save(figure, path)
 
 
 def draw_histograms(histograms, path, title=""):
@@ -83,7 +67,7 @@ def draw_histograms(histograms, path, title=""):
     matplotlib.figure.Figure
     """
     phases = any("phases" in row for row in histograms.values())
-    figure = _figure(12.5, 1.9 * max(1, len(histograms)) + 0.6, title)
+    figure = new_figure(12.5, 1.9 * max(1, len(histograms)) + 0.6, title)
     table = figure.subplots(max(1, len(histograms)), 3 + phases, squeeze=False)
     for k, (name, row) in enumerate(histograms.items()):
         colour = PALETTE[k % len(PALETTE)]
@@ -104,7 +88,7 @@ def draw_histograms(histograms, path, title=""):
         if "phases" in row:
             table[k][3].bar(range(len(row["phases"])), row["phases"], color=colour)
             _label(table[k][3], "step of the period")
-    return _save(figure, path)
+    return save(figure, path)
 
 
 def draw_layers(rasters, path, title="", windows=None):
@@ -124,7 +108,7 @@ def draw_layers(rasters, path, title="", windows=None):
     -------
     matplotlib.figure.Figure
     """
-    figure = _figure(12.5, 1.5 * max(1, len(rasters)) + 0.7, title)
+    figure = new_figure(12.5, 1.5 * max(1, len(rasters)) + 0.7, title)
     panels = figure.subplots(max(1, len(rasters)), 1, sharex=True, squeeze=False)[:, 0]
     for k, (axes, (name, raster)) in enumerate(zip(panels, rasters.items())):
         part = raster.sample(0) if raster.n_samples else raster
@@ -140,7 +124,7 @@ def draw_layers(rasters, path, title="", windows=None):
             "time (ms)" if k == len(panels) - 1 else "",
             f"{name}\n{shown:,}" + (f" of {raster.size:,}" if shown < raster.size else ""),
         )
-    return _save(figure, path)
+    return save(figure, path)
 
 
 def draw_integer(found, path, title=""):
@@ -158,7 +142,7 @@ def draw_integer(found, path, title=""):
     -------
     matplotlib.figure.Figure
     """
-    steps, figure = {name: np.array(values) for name, values in found["per_step"].items()}, _figure(12.5, 3.4, title)
+    steps, figure = {name: np.array(values) for name, values in found["per_step"].items()}, new_figure(12.5, 3.4, title)
     signs, work = figure.subplots(1, 2)
     at = np.arange(1, len(steps["sop_num"]) + 1)
     signs.bar(at, (steps["abs_spike"] + steps["sum_spike"]) / 2, color=PALETTE[0], label="positive spikes")
@@ -168,7 +152,7 @@ def draw_integer(found, path, title=""):
     work.bar(at, np.diff(steps["sop_num"], prepend=0), color=PALETTE[2])
     _label(signs, "step", "spikes of all samples")
     _label(work, "step", "synaptic operations of all samples")
-    return _save(figure, path)
+    return save(figure, path)
 
 
 def draw_traces(arrays, path, title=""):
@@ -187,7 +171,7 @@ def draw_traces(arrays, path, title=""):
     matplotlib.figure.Figure
     """
     names = [name for name in arrays if "/" in name and not name.endswith("/neurons")]
-    figure = _figure(12.5, 1.6 * max(1, len(names)) + 0.7, title)
+    figure = new_figure(12.5, 1.6 * max(1, len(names)) + 0.7, title)
     panels = figure.subplots(max(1, len(names)), 1, sharex=True, squeeze=False)[:, 0]
     for axes, name in zip(panels, names):
         neurons = arrays[f"{name.rsplit('/', 1)[0]}/neurons"]
@@ -204,4 +188,4 @@ def draw_traces(arrays, path, title=""):
         _label(axes, "after (ms)" if axes is panels[-1] else "", name.replace("/", "\n"))
         if len(neurons) <= 8:
             axes.legend(fontsize=7, frameon=False, loc="upper left")
-    return _save(figure, path)
+    return save(figure, path)

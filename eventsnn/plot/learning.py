@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from eventsnn.plot.runs import FAINT, INK, PALETTE, PAPER, plain
+from eventsnn.plot.style import FAINT, INK, PALETTE, new_figure, plain, save
 
 
 def draw_patterns(what, path, title=""):
@@ -20,11 +20,7 @@ def draw_patterns(what, path, title=""):
     -------
     matplotlib.figure.Figure
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(12.5, 4.4), facecolor=PAPER, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(12.5, 4.4, title)
     panels = figure.subplots(1, 3, width_ratios=[1, 1, 1.35])
     for axes, name in zip(panels, ("target", "output")):
         plain(axes)
@@ -37,10 +33,7 @@ def draw_patterns(what, path, title=""):
         axes.set_xlabel("neuron", color=INK, fontsize=9)
     panels[0].set_ylabel("step", color=INK, fontsize=9)
     _draw_loss(panels[2], what["loss"], what["found"])
-    if title:
-        figure.suptitle(title, color=INK, fontsize=13, x=0.01, ha="left")
-    figure.savefig(path, dpi=110, format="png", metadata={"Software": "eventsnn"})
-    return figure
+    return save(figure, path)
 
 
 def draw_training(found, path, title=""):
@@ -58,11 +51,7 @@ def draw_training(found, path, title=""):
     -------
     matplotlib.figure.Figure
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(12.5, 3.6), facecolor=PAPER, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(12.5, 3.6, title)
     curve, twin = found["curve"], found.get("trajectory", ())
     timed = "latency" in curve[0]
     panels = list(figure.subplots(1, 2 + timed + bool(twin)))
@@ -87,10 +76,7 @@ def draw_training(found, path, title=""):
         plain(axes)
         axes.grid(axis="y", color=FAINT, lw=0.5)
         axes.set_xlabel("step" if twin and axes is panels[-1] else unit, color=INK, fontsize=9)
-    if title:
-        figure.suptitle(title, color=INK, fontsize=13, x=0.01, ha="left")
-    figure.savefig(path, dpi=110, format="png", metadata={"Software": "eventsnn"})
-    return figure
+    return save(figure, path)
 
 
 def _draw_loss(axes, losses, found):

@@ -8,10 +8,9 @@ import numpy as np
 
 from eventsnn import disk
 from eventsnn.errors import DataError
+from eventsnn.plot.style import FAINT, INK, PALETTE, new_figure, plain, save
 
 MOST_SPIKES = 200_000  # a plot with more shows every k-th and says so
-PALETTE = ("#33658a", "#e36414", "#2a9d8f", "#8d5a97", "#c1292e", "#588157", "#b08900", "#5c677d")
-INK, PAPER, FAINT = "#22282f", "#ffffff", "#d9dee4"
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,17 +123,14 @@ def draw_run(view, path, rows=3, title=""):
     -------
     matplotlib.figure.Figure
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     shown = list(range(min(rows, view.n_samples)))
     has_image, has_answer = view.image(0) is not None, view.samples.get("readout") is not None
     widths = ([1.25] if has_image else []) + [6.5] + ([1.7] if has_answer else [])
     height = 2.7 if len(shown) > 1 else 4.2
-    figure = Figure(figsize=(12.5, max(1, len(shown)) * height + 0.9), facecolor=PAPER, layout="constrained")
-    FigureCanvasAgg(figure)
-    grid = figure.add_gridspec(max(1, len(shown)), len(widths), width_ratios=widths)
     step = _thinning(view, shown)
+    note = f"  (one spike in {step} shown)" if step > 1 else ""
+    figure = new_figure(12.5, max(1, len(shown)) * height + 0.9, (title or "spikes") + note)
+    grid = figure.add_gridspec(max(1, len(shown)), len(widths), width_ratios=widths)
     for row, k in enumerate(shown):
         axes = [figure.add_subplot(grid[row, column]) for column in range(len(widths))]
         if has_image:
@@ -142,23 +138,12 @@ def draw_run(view, path, rows=3, title=""):
         _draw_spikes(axes.pop(0), view, k, step, last=row == len(shown) - 1)
         if has_answer:
             _draw_answer(axes.pop(0), view, k, last=row == len(shown) - 1)
-    note = f"  (one spike in {step} shown)" if step > 1 else ""
-    figure.suptitle((title or "spikes") + note, color=INK, fontsize=13, x=0.01, ha="left")
-    figure.savefig(path, dpi=110, format="png", metadata={"Software": "eventsnn"})
-    return figure
+    return save(figure, path)
 
 
 def _thinning(view, shown):
     spikes = sum(int(r.offsets[k + 1] - r.offsets[k]) for r in view.rasters.values() for k in shown)
     return max(1, math.ceil(spikes / MOST_SPIKES))
-
-
-def plain(axes):
-    """Take away the frame of a picture but for its lower edge."""
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
-    axes.spines["bottom"].set_color(FAINT)
-    axes.tick_params(colors=INK, labelsize=8, length=2)
 
 
 def _draw_image(axes, view, k):

@@ -1,6 +1,6 @@
 """The parts of report.html about runs over time, early exits, histograms, and what a conversion lost."""
 
-import html
+from eventsnn.report.tables import table
 
 ROWS = 14  # of a table over time
 
@@ -42,12 +42,6 @@ def sections(metrics, pictures, shown, inline):
     return "".join(parts)
 
 
-def _table(head, rows):
-    head = "".join(f"<th>{html.escape(text)}" for text in head)
-    body = "".join("<tr>" + "".join(f"<td>{html.escape(str(cell))}" for cell in row) for row in rows)
-    return f"<table><tr>{head}{body}</table>"
-
-
 def _over_time(metrics, shown, picture):
     curve = metrics.get("over_time")
     if curve is None:
@@ -68,7 +62,7 @@ def _over_time(metrics, shown, picture):
         when = [shown(reached[key], "ms") for key in ("reached_ms", "kept_from_ms")]
         text = f"<p>Accuracy {shown(reached['target'], 'percent')}: reached after {when[0]}, kept from {when[1]}.</p>"
     note = "<p class=soft>Every recording point is in <code>over_time.csv</code>.</p>" if len(kept) < n else ""
-    return f"<h2>Over time</h2>{picture('over_time', 'accuracy over time')}{text}{_table([c[0] for c in columns], rows)}{note}"
+    return f"<h2>Over time</h2>{picture('over_time', 'accuracy over time')}{text}{table([c[0] for c in columns], rows)}{note}"
 
 
 def _early_exit(metrics, shown):
@@ -87,7 +81,7 @@ def _early_exit(metrics, shown):
         lines.append(
             ("accuracy with and without", f"{shown(found['accuracy'], 'percent')}, {shown(found['accuracy_whole'], 'percent')}")
         )
-    return f"<h2>Early exit</h2>{_table(('', ''), lines)}"
+    return f"<h2>Early exit</h2>{table(('', ''), lines)}"
 
 
 def _conversion(metrics, shown):
@@ -117,7 +111,7 @@ def _conversion(metrics, shown):
         "Inherited: what the layer before brought in. Own: what this layer adds, by cause. From here: its decoded spikes are fed "
         f"into the rest of the ReLU network, which alone reaches {alone}.</p>"
     )
-    return f"<h2>What the conversion lost</h2>{_table([c[0] for c in columns], rows)}{note}"
+    return f"<h2>What the conversion lost</h2>{table([c[0] for c in columns], rows)}{note}"
 
 
 def _table_of_spikes(histograms, shown):
@@ -134,4 +128,4 @@ def _table_of_spikes(histograms, shown):
         bits = [shown(row["words"][str(n)]["bits"], "number") if "words" in row else "–" for n in words]
         silent = f"{row['first_spikes']['silent']:,}"
         rows.append([name, f"{row['spikes']:,}", silent, shown(row.get("density"), "number"), *bits])
-    return _table(head, rows)
+    return table(head, rows)

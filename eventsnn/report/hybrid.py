@@ -2,6 +2,8 @@
 
 import html
 
+from eventsnn.report.tables import table
+
 
 def hybrid(content, shown):
     """Return the section as HTML; empty where a run has neither balanced thresholds nor an estimate of energy.
@@ -20,11 +22,6 @@ def hybrid(content, shown):
     return _thresholds(content["conversion"] or {}, shown) + _energy(content["metrics"].get("energy"), shown)
 
 
-def _table(head, rows):
-    head = "".join(f"<th>{text}" for text in head)
-    return f"<table><tr>{head}{''.join('<tr>' + ''.join(f'<td>{html.escape(str(c))}' for c in row) for row in rows)}</table>"
-
-
 def _thresholds(report, shown):
     if report.get("mapping") != "hybrid":
         return ""
@@ -37,7 +34,7 @@ def _thresholds(report, shown):
     if report.get("batch"):
         how += f", {report['batch']} images a layer, scale {report['scale']:g}, offset {report['offset']:g}"
     note = f"<p class=soft>{html.escape(how)}; {made['propagation'].replace('_', ' ')}, {made['input']} input.</p>"
-    return f"<h2>Thresholds of the conversion</h2>{_table(('layer', 'found', 'threshold', 'leak per step'), rows)}{note}"
+    return f"<h2>Thresholds of the conversion</h2>{table(('layer', 'found', 'threshold', 'leak per step'), rows)}{note}"
 
 
 def _energy(found, shown):
@@ -55,4 +52,4 @@ def _energy(found, shown):
         f"<p class=soft>{found['add_pj']:g} pJ an addition, {found['mac_pj']:g} pJ a multiply-add; neither memory nor membranes "
         "are counted.</p>"
     )
-    return f"<h2>Work and energy of a sample</h2>{_table(head, rows)}{note}"
+    return f"<h2>Work and energy of a sample</h2>{table(head, rows)}{note}"

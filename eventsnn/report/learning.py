@@ -2,6 +2,8 @@
 
 import html
 
+from eventsnn.report.tables import table
+
 
 def learning(metrics, pictures, shown, inline):
     """Return the section on what was learned as HTML; nothing where nothing was.
@@ -42,44 +44,41 @@ def learning(metrics, pictures, shown, inline):
 def _training(found, pictures, shown, inline):
     picture = "learning_curve"
     image = f"<img class=wide alt='learning curve' src='{inline(pictures[picture])}'>" if picture in pictures else ""
-    rows = ""
+    rows = []
     for test in found["test"]:
         for when in ("before", "after"):
             record = test[when]
-            cells = [test["data"], when, shown(record["accuracy"], "percent"), shown(record.get("accuracy_std"), "percent"),
-                     f"{record['spikes_per_neuron']:.3f}", shown(record.get("twin_agreement"), "percent")]  # fmt: skip
-            rows += "<tr>" + "".join(f"<td>{html.escape(str(cell))}" for cell in cells)
-    head = "<tr><th>samples<th>training<th>accuracy<th>spread over trials<th>spikes per neuron<th>agreement with the ReLU twin"
+            rows.append([test["data"], when, shown(record["accuracy"], "percent"), shown(record.get("accuracy_std"), "percent"),
+                         f"{record['spikes_per_neuron']:.3f}", shown(record.get("twin_agreement"), "percent")])  # fmt: skip
+    head = ("samples", "training", "accuracy", "spread over trials", "spikes per neuron", "agreement with the ReLU twin")
     last = f"latency {shown(found['latency'], 'ms')}" if "latency" in found else f"steps {found['steps']}"
     facts = f"<p>epochs {found['epochs']}, kept {found['kept_epoch']}, {last}</p>"
-    return f"<h2>Learning</h2>{image}{facts}<table>{head}{rows}</table>"
+    return f"<h2>Learning</h2>{image}{facts}{table(head, rows)}"
 
 
 def _adjoint(found, pictures, shown, inline):
     picture = "learning_curve"
     image = f"<img class=wide alt='learning curve' src='{inline(pictures[picture])}'>" if picture in pictures else ""
-    rows, judged = "", "accuracy" if all("accuracy" in test["after"] for test in found["test"]) else "distance"
+    rows, judged = [], "accuracy" if all("accuracy" in test["after"] for test in found["test"]) else "distance"
     for test in found["test"]:
         for when in ("before", "after"):
             record = test[when]
             value = shown(record["accuracy"], "percent") if judged == "accuracy" else f"{record['distance']:.4g}"
             silent = f"{record['silent_distance']:.4g}" if "silent_distance" in record else "–"
-            cells = [test["data"], when, value, silent, f"{record['spikes_per_neuron']:.3f}"]
-            rows += "<tr>" + "".join(f"<td>{html.escape(str(cell))}" for cell in cells)
-    head = f"<tr><th>samples<th>training<th>{judged}<th>of a silent answer<th>spikes per neuron"
+            rows.append([test["data"], when, value, silent, f"{record['spikes_per_neuron']:.3f}"])
+    head = ("samples", "training", judged, "of a silent answer", "spikes per neuron")
     least = found["last"].get("min_slope")
     slope = "" if least is None else f", smallest slope at a threshold in the last epoch {least:.3g}"
     facts = f"<p>epochs {found['epochs']}, kept {found['kept_epoch']}{slope}</p>"
-    return f"<h2>Learning</h2>{image}{facts}<table>{head}{rows}</table>"
+    return f"<h2>Learning</h2>{image}{facts}{table(head, rows)}"
 
 
 def _curve(found, shown):
     published = (found["published_run"] or {"loss_at": {}})["loss_at"]
     keys = sorted({*found["loss_at"], *published}, key=int)
-    pairs = [(int(k), shown(found["loss_at"].get(k), "count"), shown(published.get(k), "count")) for k in keys]
-    rows = "".join(f"<tr><td>{k:,}<td>{own}<td>{theirs}" for k, own, theirs in pairs)
-    head = "<tr><th>presentation<th>loss<th>published log, another drawing of the same kind"
-    return f"<h2>Loss over presentations</h2><table>{head}{rows}</table>"
+    rows = [(f"{int(k):,}", shown(found["loss_at"].get(k), "count"), shown(published.get(k), "count")) for k in keys]
+    head = ("presentation", "loss", "published log, another drawing of the same kind")
+    return f"<h2>Loss over presentations</h2>{table(head, rows)}"
 
 
 def _memory(found):
@@ -87,6 +86,6 @@ def _memory(found):
     for layout, row in found["memory"].items():
         energy = f"{row['published_joules']:.3g} J" if "published_joules" in row else "–"
         density = ", ".join(f"{x:g}" for x in row.get("published_density", ())) or "–"
-        rows.append(f"<tr><td>{html.escape(layout)}<td>{row['bits']:,}<td>{energy}<td>{density}")
-    head = "<tr><th>memory layout<th>bits of the weights<th>published energy, both passes<th>at density"
-    return f"<h2>Memory layouts</h2><table>{head}{''.join(rows)}</table>"
+        rows.append((layout, f"{row['bits']:,}", energy, density))
+    head = ("memory layout", "bits of the weights", "published energy, both passes", "at density")
+    return f"<h2>Memory layouts</h2>{table(head, rows)}"

@@ -2,16 +2,14 @@
 
 import base64
 import html
-import io
 import json
 from pathlib import Path
 
-import numpy as np
-
-from eventsnn.plot.runs import PALETTE
 from eventsnn.report.curves import sections
 from eventsnn.report.hybrid import hybrid
 from eventsnn.report.learning import learning
+from eventsnn.report.samples import samples
+from eventsnn.report.tables import table
 from eventsnn.report.trains import spike_trains
 
 STYLE = """
@@ -88,8 +86,7 @@ def write(content, view, picture, gallery=20, pictures=None):
         hybrid(content, shown),
         spike_trains(metrics, shown),
         sections(metrics, pictures or {}, shown, _inline),
-        _gallery(view, gallery),
-        _confusion(view),
+        samples(view, gallery, _inline),
         _reproduce(content),
     ]
     head = "<meta charset=utf-8><meta name=viewport content='width=device-width,initial-scale=1'>"
@@ -183,67 +180,15 @@ def _populations(metrics):
     rows = []
     for name, row in metrics.get("populations", {}).items():
         share = row["spikes"] / (row["neurons"] * metrics["samples"])
-        spikes = f"<td>{row['spikes']:,}<td>{share:.4g}" if row["fires"] else "<td>–<td>–"
-        rows.append(f"<tr><td>{_text(name)}<td>{row['neurons']:,}{spikes}<td>{row['updates']:,}")
+        spikes = (f"{row['spikes']:,}", f"{share:.4g}") if row["fires"] else ("–", "–")
+        rows.append((name, f"{row['neurons']:,}", *spikes, f"{row['updates']:,}"))
     if not rows:
         return ""
-    head = "<tr><th>population<th>neurons<th>spikes<th>per neuron and sample<th>updates"
+    head = ("population", "neurons", "spikes", "per neuron and sample", "updates")
     queue = ", ".join(f"{name} {count:,}" for name, count in metrics["queue"].items())
     queue = f"; queue: {queue}" if any(metrics["queue"].values()) else ""
     work = f"<p class=soft>{metrics['synaptic_events']:,} synaptic events{queue}</p>"
-    return f"<h2>Populations</h2><table>{head}{''.join(rows)}</table>{work}"
-
-
-def _png(image):
-    from PIL import Image
-
-    stream = io.BytesIO()
-    Image.fromarray(image).save(stream, "PNG", optimize=True)
-    return _inline(stream.getvalue())
-
-
-def _gallery(view, most):
-    """Wrong ones first: they are what a person wants to see."""
-    prediction, labels = view.samples.get("prediction"), view.samples.get("label")
-    if prediction is None or labels is None or view.image(0) is None:
-        return ""
-    wrong = [k for k in range(len(labels)) if prediction[k] != labels[k] and view.image(k) is not None]
-    right = [k for k in range(len(labels)) if prediction[k] == labels[k]]
-    first = wrong[: most // 2]
-    cells = []
-    for k in [*first, *right[: most - len(first)]]:
-        image = view.image(k)
-        if image is None:
-            continue
-        said, label = view.class_name(int(prediction[k])), view.class_name(int(labels[k]))
-        text = _text(said) if said == label else f"<span class=wrong>{_text(said)}, is {_text(label)}</span>"
-        cells.append(f"<figure><img alt='{_text(label)}' src='{_png(image)}'>{text}</figure>")
-    lead = f"{len(first)} of the mistakes first" if first else "no mistakes among them"
-    return f"<h2>Samples</h2><p class=soft>Predicted class; {lead}.</p><div class=gallery>{''.join(cells)}</div>"
-
-
-def _confusion(view):
-    prediction, labels = view.samples.get("prediction"), view.samples.get("label")
-    if prediction is None or labels is None:
-        return ""
-    n = int(max(prediction.max(), labels.max())) + 1
-    if n > 20:
-        return ""
-    from eventsnn.metrics import confusion_matrix
-
-    table = np.asarray(confusion_matrix(prediction, labels, n))
-    rows = []
-    for label in range(n):
-        cells = []
-        for said in range(n):
-            share = table[label, said] / max(1, table[label].sum())
-            colour = PALETTE[2] if said == label else PALETTE[4]
-            alpha = round(255 * (0.55 * share if said == label else min(1.0, 6 * share)))
-            cells.append(f"<td style='background:{colour}{alpha:02x}'>{table[label, said] or ''}")
-        rows.append(f"<tr><th>{_text(view.class_name(label))}{''.join(cells)}")
-    head = "<tr><th>" + "".join(f"<th>{_text(view.class_name(i))}" for i in range(n))
-    note = "<p class=soft>Rows: the label. Columns: the prediction.</p>"
-    return f"<h2>Confusion</h2>{note}<table class=confusion>{head}{''.join(rows)}</table>"
+    return f"<h2>Populations</h2>{table(head, rows)}{work}"
 
 
 def _reproduce(content):

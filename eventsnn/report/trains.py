@@ -1,6 +1,6 @@
 """The part of report.html about spike trains: one table, and what its columns mean."""
 
-import html
+from eventsnn.report.tables import table
 
 
 def spike_trains(metrics, shown):
@@ -18,22 +18,21 @@ def spike_trains(metrics, shown):
     str
         Empty where a run has no such statistics.
     """
-    table = metrics.get("spike_trains")
-    if not table:
+    found = metrics.get("spike_trains")
+    if not found:
         return ""
     rows = []
-    for name, row in table.items():
+    for name, row in found.items():
         rate, pairs = row["population_rate"] or {}, row["correlation"] or {}
         cells = [row["rate_hz"], row["rate_sd_hz"], row["silent"], row["isi_mean_ms"], row["isi_cv"], rate.get("sd_hz"),
                  rate.get("max_hz"), pairs.get("mean")]  # fmt: skip
-        rows.append(f"<tr><td>{html.escape(name)}" + "".join(f"<td>{shown(x, 'number')}" for x in cells))
-    heads = ("rate (Hz)", "SD over neurons", "silent neurons", "mean ISI (ms)", "CV of ISI", "SD of population rate (Hz)",
-             "its maximum", "correlation")  # fmt: skip
-    head = "<tr><th>population" + "".join(f"<th>{text}" for text in heads)
-    first = next(iter(table.values()))
+        rows.append([name, *(shown(x, "number") for x in cells)])
+    head = ("population", "rate (Hz)", "SD over neurons", "silent neurons", "mean ISI (ms)", "CV of ISI",
+            "SD of population rate (Hz)", "its maximum", "correlation")  # fmt: skip
+    first = next(iter(found.values()))
     note = f"CV: of neurons with at least {first['isi_cv_least_intervals']} intervals."
     if first["population_rate"]:
         note += f" Population rate in bins of {first['population_rate']['bin_ms']:g} ms."
     if first["correlation"]:
         note += f" Correlation: mean over pairs of {first['correlation']['neurons']} neurons, of counts in the same bins."
-    return f"<h2>Spike trains</h2><table>{head}{''.join(rows)}</table><p class=soft>{note}</p>"
+    return f"<h2>Spike trains</h2>{table(head, rows)}<p class=soft>{note}</p>"

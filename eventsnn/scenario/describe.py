@@ -189,7 +189,7 @@ def _spike(raster, amplitudes, i):
 
 def list_scenarios():
     """List the scenarios inside the package and in ./scenarios, with their titles, as text."""
-    from eventsnn.scenario.find import SHIPPED
+    from eventsnn.scenario.text.find import SHIPPED
 
     found = [(f"shipped:{path.name}", path) for path in sorted(SHIPPED.glob("*.yml"))]
     found += [(str(path), path) for path in sorted(Path("scenarios").rglob("*.yml"))]
@@ -197,10 +197,10 @@ def list_scenarios():
 
 
 def _title(path):
-    from eventsnn.scenario import yaml_text
+    from eventsnn.scenario.text import yaml
 
     try:
-        return yaml_text.parse(path.read_text("utf-8"), str(path))[0]["title"]
+        return yaml.parse(path.read_text("utf-8"), str(path))[0]["title"]
     except (EventsnnError, OSError, KeyError, TypeError, ValueError):
         return "(cannot be read)"
 
@@ -220,7 +220,7 @@ def copy_scenario(name, target=None):
     Path
         The copy; an existing file is never written over.
     """
-    from eventsnn.scenario.find import SHIPPED, find
+    from eventsnn.scenario.text.find import SHIPPED, find
 
     inside = SHIPPED / f"{name.removesuffix('.yml')}.yml"
     text, source, _ = find(f"shipped:{inside.name}" if "/" not in name and inside.exists() else name)

@@ -3,13 +3,14 @@
 import hashlib
 import json
 import os
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from eventsnn.errors import ScenarioError
-from eventsnn.scenario import yaml_text
-from eventsnn.scenario.find import SHIPPED, find
-from eventsnn.scenario.problems import sentences
+from eventsnn.errors import EventsnnError, ScenarioError
+from eventsnn.scenario.text import yaml
+from eventsnn.scenario.text.find import SHIPPED, find
+from eventsnn.scenario.text.problems import sentences
 
 UNHASHED = ("smoke",)
 
@@ -68,7 +69,26 @@ class LoadedScenario:
         -------
         ScenarioError
         """
-        return ScenarioError(f"{self.place(path)}: {yaml_text.dotted(path)}: {problem}")
+        return ScenarioError(f"{self.place(path)}: {yaml.dotted(path)}: {problem}")
+
+    @contextmanager
+    def at(self, *path):
+        """Say of a mistake that comes to light inside where it stands in the file.
+
+        Parameters
+        ----------
+        *path : str or int
+            Keys and indices.
+
+        Raises
+        ------
+        ScenarioError
+            In place of any error of eventsnn.
+        """
+        try:
+            yield
+        except EventsnnError as error:
+            raise self.error(path, error) from None
 
     def file(self, text):
         """Turn a path of the scenario into a path on disk.
@@ -109,7 +129,7 @@ def load(path, overrides=(), smoke=False):
         With one line for each mistake in file, smoke section and overrides.
     """
     text, source, folder = find(path)
-    data, lines = yaml_text.parse(text, source)
+    data, lines = yaml.parse(text, source)
     return resolve(data, source, folder, overrides, smoke, {p: f"{source}:{n}" for p, n in lines.items()})
 
 
@@ -155,7 +175,7 @@ def resolve(data, source, folder, overrides=(), smoke=False, places=None):
         changed.pop("smoke", None)
     spec, found = _findings(schema, changed, places, source)
     problems = list(dict.fromkeys(found + problems))
-    loaded = LoadedScenario(spec, changed, yaml_text.write(changed), source, Path(folder), _placer(places, source))
+    loaded = LoadedScenario(spec, changed, yaml.write(changed), source, Path(folder), _placer(places, source))
     if spec is not None:
         problems += [str(loaded.error(where, what)) for where, what in rules.check(loaded)]
     if problems:
@@ -187,7 +207,7 @@ def _split(text):
     path, equals, value = text.partition("=")
     if not equals or not path.strip():
         raise ScenarioError(f"--set {text}: must look like a.b=value")
-    return (), path.strip(), yaml_text.parse(value, f"--set {text}")[0]
+    return (), path.strip(), yaml.parse(value, f"--set {text}")[0]
 
 
 def _apply(data, places, changes):

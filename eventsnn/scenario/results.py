@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from eventsnn import disk
-from eventsnn.scenario import provenance, spikes_seen
-from eventsnn.scenario.measure import unlabelled
+from eventsnn.scenario import provenance
+from eventsnn.scenario.measure import spikes_seen
+from eventsnn.scenario.measure.measure import unlabelled
 
 
 def read_json(path):

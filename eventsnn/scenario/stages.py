@@ -8,15 +8,17 @@ in `stages/<name>-<hash>/` of the run folder, and is found there again when a ru
 import hashlib
 import json
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import eventsnn
-from eventsnn.scenario import convert, kernels, measure, simulate
-from eventsnn.scenario.build import build
-from eventsnn.scenario.encode import InputMaker
 from eventsnn.scenario.learn import learned as learn
+from eventsnn.scenario.measure import measure
+from eventsnn.scenario.network import convert, kernels
+from eventsnn.scenario.network.build import build, with_readout
+from eventsnn.scenario.network.scaling import write_statistics
 from eventsnn.scenario.rules.sections import data_specs, encoders, explicit, has_source
-from eventsnn.scenario.scaling import write_statistics
+from eventsnn.scenario.simulate import simulate
+from eventsnn.scenario.simulate.encode import InputMaker
 
 
 @dataclass(frozen=True)
@@ -167,16 +169,7 @@ def _network(job):
         network = job.results["learn"].network
     else:
         network = build(job.loaded) if explicit(job.spec) is not None else job.results["convert"]["network"]
-    wanted = job.spec.readout
-    if wanted is None:
-        return network
-    from eventsnn.errors import EventsnnError
-    from eventsnn.network import Readout
-
-    try:
-        return replace(network, readout=Readout(wanted.population or network.populations[-1].name, wanted.kind))
-    except EventsnnError as error:
-        raise job.loaded.error(("readout",), error) from None
+    return with_readout(job.loaded, network)
 
 
 def named_files(data):

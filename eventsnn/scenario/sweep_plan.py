@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 
 from eventsnn.errors import ScenarioError
-from eventsnn.scenario import yaml_text
 from eventsnn.scenario.load import load
+from eventsnn.scenario.text import yaml
 
 LONGEST = 100_000
 _RANGE = re.compile(r"\s*(-?\d{1,9})\.\.(-?\d{1,9})\s*")
@@ -62,7 +62,7 @@ def values_of(text):
         if abs(last - first) >= LONGEST:
             raise ScenarioError(f"--over {text}: too many values, allowed {LONGEST:,}")
         return path.strip(), list(range(first, last + 1) if first <= last else range(first, last - 1, -1))
-    values = yaml_text.parse(f"[{listed}]", f"--over {text}")[0]
+    values = yaml.parse(f"[{listed}]", f"--over {text}")[0]
     if not isinstance(values, list) or not values:
         raise ScenarioError(f"--over {text}: must look like a.b=1,2,3 or a.b=0..9")
     return path.strip(), values

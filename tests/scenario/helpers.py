@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from eventsnn.scenario import yaml_text
 from eventsnn.scenario.load import resolve
+from eventsnn.scenario.text import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 SCENARIOS = sorted((ROOT / "scenarios").rglob("*.yml"))
@@ -34,5 +34,5 @@ def make_tiny(folder, n=24):
 
 def resolved(text, overrides=(), smoke=False, folder="."):
     """Check a scenario given as text; the file is called s.yml in messages."""
-    data, lines = yaml_text.parse(text, "s.yml")
+    data, lines = yaml.parse(text, "s.yml")
     return resolve(data, "s.yml", Path(folder), overrides, smoke, {p: f"s.yml:{n}" for p, n in lines.items()})

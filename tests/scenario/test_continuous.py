@@ -9,10 +9,10 @@ from eventsnn.errors import EventsnnError, ScenarioError
 from eventsnn.projections import Sparse
 from eventsnn.projections.sparse_ms import SparseMs
 from eventsnn.random import key, uniform
-from eventsnn.scenario.build import build
 from eventsnn.scenario.dry_run import dry_run
 from eventsnn.scenario.estimate import estimate, estimate_text
 from eventsnn.scenario.load import load
+from eventsnn.scenario.network.build import build
 from tests.scenario.helpers import ROOT, resolved
 
 TEXT = """

@@ -16,9 +16,9 @@ from eventsnn.errors import ScenarioError
 from eventsnn.files.raster_h5 import read_rasters
 from eventsnn.projections import Conv2d as ConvSynapses
 from eventsnn.random import key, uniform
-from eventsnn.scenario.integer import with_noise
-from eventsnn.scenario.integer_logs import LOGS, nonzero_fan_out
 from eventsnn.scenario.load import load
+from eventsnn.scenario.measure.integer_logs import LOGS, nonzero_fan_out
+from eventsnn.scenario.network.integer import with_noise
 from eventsnn.scenario.run import run_scenario
 from tests.reference import integer as twin
 

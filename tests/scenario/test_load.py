@@ -5,13 +5,14 @@ import re
 import pytest
 
 from eventsnn.errors import ScenarioError
-from eventsnn.scenario import convert, encode
-from eventsnn.scenario.build import SYNAPSES
 from eventsnn.scenario.load import load
-from eventsnn.scenario.problems import _tags
+from eventsnn.scenario.network import convert
+from eventsnn.scenario.network.build import SYNAPSES
+from eventsnn.scenario.network.wire import LISTS
 from eventsnn.scenario.schema import scenario as schema
 from eventsnn.scenario.schema import source as schema_source
-from eventsnn.scenario.wire import LISTS
+from eventsnn.scenario.simulate import encode
+from eventsnn.scenario.text.problems import _tags
 from tests.scenario.helpers import ROOT, SCENARIOS, TINY, make_tiny, resolved
 
 GRID = """

@@ -6,8 +6,8 @@ from scipy import sparse
 
 from eventsnn.errors import EventsnnError
 from eventsnn.random import key, uniform
-from eventsnn.scenario.build import build
 from eventsnn.scenario.dry_run import dry_run
+from eventsnn.scenario.network.build import build
 from tests.scenario.helpers import resolved
 
 TEXT = """

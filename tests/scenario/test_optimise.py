@@ -8,8 +8,8 @@ import pytest
 
 from eventsnn.errors import ScenarioError
 from eventsnn.files.kernels import read_kernels
-from eventsnn.scenario import kernels
 from eventsnn.scenario.load import load
+from eventsnn.scenario.network import kernels
 from eventsnn.scenario.run import run_scenario
 from tests.scenario.helpers import make_tiny
 

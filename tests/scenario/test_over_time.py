@@ -120,7 +120,7 @@ def test_the_batch_does_not_matter(exits, tiny):
 
 
 def test_a_resumed_run_is_the_same(exits, tiny, monkeypatch):
-    from eventsnn.scenario import simulate
+    from eventsnn.scenario.simulate import simulate
 
     loaded, folder, real, calls = load(tiny, [*RATES, *MARGIN]), tiny.parent / "resumed", simulate.write_slice, []
 

@@ -187,7 +187,7 @@ def test_silent_and_saturated_populations_are_named(tmp_path):
 
 def test_synaptic_events_are_those_counted_by_hand(quick):
     from eventsnn.analysis.operations import synaptic_events
-    from eventsnn.scenario.network_file import load_network
+    from eventsnn.scenario.network.file import load_network
 
     (kept,) = quick.folder.glob("stages/convert-*/network.npz")
     rasters, _ = read_rasters(quick.folder / "raster.h5")

@@ -4,8 +4,8 @@ import pytest
 
 from eventsnn.errors import DataError
 from eventsnn.files.datasets import available
-from eventsnn.scenario.clocks import runs_any_time
 from eventsnn.scenario.load import load
+from eventsnn.scenario.network.clocks import runs_any_time
 from eventsnn.scenario.rules.sections import data_specs, explicit
 from eventsnn.scenario.run import run_scenario
 from tests.scenario.helpers import ROOT, SCENARIOS

@@ -6,7 +6,7 @@ import pytest
 from eventsnn import AveragePool, Conv2d, Dense, Input, Network, Population, Projection, Readout, Relay, Sparse
 from eventsnn.scenario.job import Job
 from eventsnn.scenario.load import load
-from eventsnn.scenario.network_file import load_network, save_network
+from eventsnn.scenario.network.file import load_network, save_network
 from eventsnn.scenario.run import run_scenario
 from eventsnn.scenario.stages import STAGES, execute
 from tests.scenario.helpers import make_tiny
@@ -41,7 +41,7 @@ def test_stages_are_in_the_order_of_their_needs():
 
 
 def test_a_resumed_run_converts_only_once(tmp_path, monkeypatch):
-    from eventsnn.scenario import convert
+    from eventsnn.scenario.network import convert
 
     path, calls = make_tiny(tmp_path), []
     real = convert.CONVERTERS["ramps"]

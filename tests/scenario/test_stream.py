@@ -9,10 +9,10 @@ from eventsnn.engines import continuous
 from eventsnn.files.raster_h5 import RasterWriter, read_rasters, write_rasters
 from eventsnn.files.raster_h5_blocks import read_blocks, read_heads, read_meta
 from eventsnn.raster import SpikeRaster
-from eventsnn.scenario import stream
 from eventsnn.scenario.dry_run import dry_run
 from eventsnn.scenario.load import load
 from eventsnn.scenario.run import run_scenario
+from eventsnn.scenario.simulate import stream
 from tests.scenario.helpers import ROOT, make_tiny, resolved
 from tests.scenario.test_continuous import TEXT
 

@@ -1,16 +1,18 @@
 """Choices of a training by the adjoint of event simulation."""
 
-import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from eventsnn.errors import ModelError
-from eventsnn.settings import check_choices
+from eventsnn.settings import check_choices, check_numbers
 
 CHOICES = {"optimiser": ("adam", "sgd"), "schedule": ("constant", "exponential"), "keep": ("last", "best")}
-RANGES = {  # least, whether it is allowed
-    "epochs": (0, True), "batch": (1, True), "learning_rate": (0, False), "delay_rate": (0, True), "parameter_rate": (0, True),
-    "least_delay": (0, True), "decay": (0, False), "decay_steps": (1, True), "momentum": (0, True), "weight_decay": (0, True),
-    "silent_lift": (0, True), "validation": (0, True), "patience": (0, True),
+RANGES = {
+    "[0, inf)": ("epochs", "delay_rate", "parameter_rate", "least_delay", "weight_decay", "silent_lift", "validation",
+                 "patience"),
+    "[1, inf)": ("batch", "decay_steps"),
+    "(0, inf)": ("learning_rate",),
+    "(0, 1]": ("decay",),
+    "[0, 1)": ("momentum",),
 }  # fmt: skip
 
 
@@ -77,15 +79,7 @@ class AdjointSettings:
     def __post_init__(self):
         """Check every value."""
         check_choices(self, CHOICES, "training")
-        whole = {f.name for f in fields(self) if f.type in (int, "int")}
-        for name, (least, allowed) in RANGES.items():
-            value = getattr(self, name)
-            good = isinstance(value, int if name in whole else int | float) and not isinstance(value, bool)
-            if not (good and math.isfinite(value) and (value > least or (allowed and value == least))):
-                kind = "whole number" if name in whole else "number"
-                raise ModelError(f"training: {name} must be a {kind} {'>=' if allowed else '>'} {least}, got {value!r}")
-        if self.decay > 1 or self.momentum >= 1:
-            raise ModelError(f"training: decay must be at most 1 and momentum below 1, got {self.decay} and {self.momentum}")
+        check_numbers(self, RANGES, "training")
         if self.patience and not self.validation:
             raise ModelError("training: patience needs a validation part, got validation 0")
         object.__setattr__(self, "parameters", tuple(self.parameters))

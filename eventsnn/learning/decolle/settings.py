@@ -1,8 +1,9 @@
 """What a DECOLLE network and its training are told: plain data, importable without PyTorch."""
 
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 
-from eventsnn.errors import ModelError, did_you_mean
+from eventsnn.errors import ModelError
+from eventsnn.settings import check_choices, check_known, check_number, check_numbers, settings_from
 
 WIDTHS = {
     "wb": "weights", "qb": "synaptic trace Q", "pb": "membrane trace P", "rfb": "refractory state R",
@@ -13,8 +14,18 @@ PUBLISHED = {"wb": 8, "qb": 10, "pb": 12, "rfb": 2, "sb": 6, "gb": 10, "eb": 6, 
 OFFSETS = {"pq": ("pb", "qb"), "s": ("sb",), "eg": ("eb", "gb")}
 SIGNED = ("wb", "sb", "gb", "eb", "ub", "ab", "rb")  # widths with a sign bit: at least 2
 MOST = 24  # products of levels stay exact in float64
-POLARITIES = ("separate", "signed", "signed_pair", "counts")
-OPTIMISERS = ("sgd", "adamax")
+CHOICES = {
+    "polarity": ("separate", "signed", "signed_pair", "counts"),
+    "optimiser": ("sgd", "adamax"),
+    "precision": ("float32", "float64"),
+}
+RANGES = {
+    "(0, inf)": ("dt_ms", "weight_unit", "init_beta", "readout_amplitude", "train_ms", "test_ms", "rate", "rate_factor"),
+    "[0, inf)": ("threshold", "l1", "l2", "jitter", "burn_in", "epochs", "shift", "average"),
+    "[1, inf)": ("downsample", "batch_size", "rate_epochs"),
+    "[0, 1)": ("dropout", "validation"),
+    "(0, 1]": ("pq_cap",),
+}
 QUIRKS = ("zero_weights", "dropout_in_test", "jitter_in_test", "wide_membrane", "swapped_regularisers")
 
 
@@ -148,41 +159,31 @@ class DecolleSettings:
 
     def __post_init__(self):
         """Complete the widths and check every value."""
-        given = dict.fromkeys(WIDTHS) if self.bits == "float" else {**PUBLISHED, **_known(self.bits, WIDTHS, "width")}
-        for name, more in _known(self.offsets, OFFSETS, "offset").items():
-            given |= {w: given[w] + more for w in OFFSETS[name] if given[w] is not None}
-        object.__setattr__(self, "bits", given)
-        object.__setattr__(self, "offsets", {})  # they are in the widths now
-        layers = tuple(ConvLayer(**layer) if isinstance(layer, dict) else layer for layer in self.layers)
-        object.__setattr__(self, "layers", layers)
         for name in ("tau_mem", "tau_syn", "quirks"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
-        for name, bits in given.items():
-            least = 2 if name in SIGNED else 1
-            if bits is not None and not (isinstance(bits, int) and least <= bits <= MOST):
-                _refuse(
-                    f"bits.{name} ({WIDTHS[name]})", f"a whole number from {least} to {MOST}, or none for floating point", bits
-                )
-        self._check_ranges()
-        self._check_names()
+        layers = tuple(ConvLayer(**layer) if isinstance(layer, dict) else layer for layer in self.layers)
+        object.__setattr__(self, "layers", layers)
+        object.__setattr__(self, "bits", self._widths())
+        object.__setattr__(self, "offsets", {})  # they are in the widths now
+        check_numbers(self, RANGES, "decolle")
+        check_choices(self, CHOICES, "decolle")
+        check_known(self.quirks, QUIRKS, "decolle", "quirk")
+        self._check_times()
+        self._check_layers()
 
-    def _check_ranges(self):
-        above_0 = ("dt_ms", "weight_unit", "init_beta", "readout_amplitude", "train_ms", "test_ms", "rate", "rate_factor")
-        for name in above_0:
-            if not getattr(self, name) > 0:
-                _refuse(name, "a number above 0", getattr(self, name))
-        for name in ("threshold", "l1", "l2", "jitter", "burn_in"):
-            if not getattr(self, name) >= 0:
-                _refuse(name, "a number >= 0", getattr(self, name))
-        counts = (("downsample", 1), ("epochs", 0), ("batch_size", 1), ("rate_epochs", 1), ("shift", 0), ("average", 0))
-        for name, least in counts:
-            if not (isinstance(getattr(self, name), int) and getattr(self, name) >= least):
-                _refuse(name, f"a whole number >= {least}", getattr(self, name))
-        for name in ("dropout", "validation"):
-            if not 0 <= getattr(self, name) < 1:
-                _refuse(name, "a number in [0, 1)", getattr(self, name))
-        if not 0 < self.pq_cap <= 1:
-            _refuse("pq_cap", "a number in (0, 1]", self.pq_cap)
+    def _widths(self):
+        """Return every width, offsets added."""
+        given = dict.fromkeys(WIDTHS) if self.bits == "float" else self.bits
+        check_known(given, WIDTHS, "decolle", "width")
+        check_known(self.offsets, OFFSETS, "decolle", "offset")
+        given = PUBLISHED | given
+        for name, more in self.offsets.items():
+            given |= {w: given[w] + more for w in OFFSETS[name] if given[w] is not None}
+        for name, bits in given.items():
+            check_number(bits, f"[{2 if name in SIGNED else 1}, {MOST}]", f"decolle: bits.{name} ({WIDTHS[name]})", int | None)
+        return given
+
+    def _check_times(self):
         for name in ("tau_mem", "tau_syn"):
             pair = getattr(self, name)
             if len(pair) != 2 or not self.dt_ms < pair[0] <= pair[1]:
@@ -194,12 +195,7 @@ class DecolleSettings:
         if self.burn_in >= min(self.train_ms, self.test_ms):
             _refuse("burn_in", "shorter than train_ms and test_ms", self.burn_in)
 
-    def _check_names(self):
-        for name, allowed in (("polarity", POLARITIES), ("optimiser", OPTIMISERS), ("precision", ("float32", "float64"))):
-            if getattr(self, name) not in allowed:
-                value = getattr(self, name)
-                _refuse(name, f"one of {', '.join(allowed)}", repr(value) + did_you_mean(value, allowed))
-        _known(dict.fromkeys(self.quirks), QUIRKS, "quirk")
+    def _check_layers(self):
         if not self.layers:
             _refuse("layers", "at least one layer", "none")
         for k, layer in enumerate(self.layers):
@@ -225,18 +221,11 @@ class DecolleSettings:
     @classmethod
     def of(cls, values):
         """Make settings from a dict (or pass settings through); unknown keys are refused with a suggestion."""
-        return values if isinstance(values, cls) else cls(**_known(values, [f.name for f in fields(cls)], "setting"))
+        return settings_from(cls, values, "decolle")
 
     def with_bits(self, bits):
         """Return the same settings with other widths ("float" or a dict)."""
         return replace(self, bits=bits)
-
-
-def _known(values, names, what):
-    for name in values:
-        if name not in names:
-            raise ModelError(f"decolle: unknown {what} '{name}', allowed: {', '.join(names)}{did_you_mean(name, names)}")
-    return values
 
 
 def _refuse(name, wanted, got):

@@ -14,12 +14,17 @@ from itertools import pairwise
 import numpy as np
 
 from eventsnn import quantise
-from eventsnn.errors import ModelError, did_you_mean
+from eventsnn.errors import ModelError
 from eventsnn.learning.patterns.layer import Layer, pass_errors
 from eventsnn.random import key, uniform
 from eventsnn.raster import SpikeRaster
+from eventsnn.settings import check_choices, check_numbers
 
-OPTIMISERS = ("sgd", "adamax")
+CHOICES = {"optimiser": ("sgd", "adamax")}
+RANGES = {
+    "[0, 1)": ("alpha", "beta", "kappa"),
+    "(0, inf)": ("tau", "v_threshold", "init_gain", "hidden", "learning_rate", "gradient_rate"),
+}
 
 
 @dataclass(frozen=True)
@@ -73,15 +78,8 @@ class PatternSettings:
     def __post_init__(self):
         for name in ("wb", "ab", "gb", "eb", "rb"):
             object.__setattr__(self, name, quantise.check_width(name, getattr(self, name), low=2))
-        for name in ("alpha", "beta", "kappa"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ModelError(f"{name}: a decay per step must be from 0 to below 1, got {getattr(self, name)}")
-        for name in ("tau", "v_threshold", "init_gain", "hidden", "learning_rate", "gradient_rate"):
-            if not getattr(self, name) > 0:
-                raise ModelError(f"{name}: must be > 0, got {getattr(self, name)}")
-        if self.optimiser not in OPTIMISERS:
-            raise ModelError(f"optimiser: must be one of {', '.join(OPTIMISERS)}, got {self.optimiser!r}"
-                             f"{did_you_mean(self.optimiser, OPTIMISERS)}")  # fmt: skip
+        check_numbers(self, RANGES, "patterns")
+        check_choices(self, CHOICES, "patterns")
 
     @property
     def apart(self):

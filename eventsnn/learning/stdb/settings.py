@@ -1,12 +1,11 @@
 """What the training of a hybrid network is told and what it gives back: plain data, importable without PyTorch."""
 
-import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 
 from eventsnn.ann.schedules import passed
-from eventsnn.errors import ModelError, did_you_mean
+from eventsnn.errors import ModelError
 from eventsnn.learning.stdb.surrogates import SURROGATES, stdb_table
-from eventsnn.settings import check_choices
+from eventsnn.settings import check_choices, check_numbers, settings_from
 
 MOST_STEPS = 30_000  # gaps between spikes are kept in 16 bits
 CHOICES = {
@@ -18,30 +17,16 @@ CHOICES = {
     "precision": ("float32", "float64"),
     "device": ("auto", "cpu", "cuda"),
 }
-# (least, greatest, least allowed, greatest allowed)
 RANGES = {
-    "steps": (1, MOST_STEPS, True, True),
-    "epochs": (0, math.inf, True, False),
-    "batch_size": (1, math.inf, True, False),
-    "gamma": (0, math.inf, False, False),
-    "alpha": (0, math.inf, False, False),
-    "beta": (0, math.inf, False, False),
-    "truncate": (0, math.inf, True, False),
-    "chunk": (0, math.inf, True, False),
-    "learning_rate": (0, math.inf, False, False),
-    "momentum": (0, 1, True, False),
-    "weight_decay": (0, math.inf, True, False),
-    "lr_reduce": (1, math.inf, True, False),
-    "halve_every": (1, math.inf, True, False),
-    "validation": (0, math.inf, True, False),
-    "abort_after": (0, math.inf, True, False),
-    "abort_below": (0, 1, True, True),
-    "shift": (0, math.inf, True, False),
-    "checkpoint_every": (0, math.inf, True, False),
-    "record_every": (0, math.inf, True, False),
-    "seed": (-math.inf, math.inf, False, False),
-    "threads": (0, math.inf, True, False),
-}
+    f"[1, {MOST_STEPS}]": ("steps",),
+    "[0, inf)": ("epochs", "truncate", "chunk", "weight_decay", "validation", "abort_after", "shift", "checkpoint_every",
+                 "record_every", "threads"),
+    "[1, inf)": ("batch_size", "lr_reduce", "halve_every"),
+    "(0, inf)": ("gamma", "alpha", "beta", "learning_rate"),
+    "[0, 1)": ("momentum", "dropout"),
+    "[0, 1]": ("abort_below",),
+    "(-inf, inf)": ("seed",),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -150,32 +135,16 @@ class StdbSettings:
         """Check every value."""
         object.__setattr__(self, "lr_interval", tuple(self.lr_interval))
         check_choices(self, CHOICES, "stdb")
-        kinds = {f.name: f.type for f in fields(self)}
-        for name, (least, most, closed, topped) in RANGES.items():
-            value, whole = getattr(self, name), kinds[name] in (int, "int")
-            good = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
-            good = good and least <= value <= most and (closed or value > least) and (topped or value < most)
-            above, below = "[" if closed else "(", "]" if topped else ")"
-            if not good:
-                kind = "whole number" if whole else "number"
-                raise ModelError(f"stdb: {name} must be a {kind} in {above}{least}, {most}{below}, got {value!r}")
+        check_numbers(self, RANGES, "stdb")
         shares = self.lr_interval
         if not all(isinstance(f, (int, float)) and 0 <= f <= 1 for f in shares) or list(shares) != sorted(shares):
             raise ModelError(f"stdb: lr_interval must be shares of the epochs in [0, 1], ascending, got {list(shares)}")
-        if self.dropout is not None and not (isinstance(self.dropout, (int, float)) and 0 <= self.dropout < 1):
-            raise ModelError(f"stdb: dropout must be a rate in [0, 1), or none to keep the network's, got {self.dropout!r}")
         stdb_table(self.alpha, self.beta, self.cutoff, self.steps)
 
     @classmethod
     def of(cls, values):
         """Make settings from a dict (or pass settings through); unknown keys are refused with a suggestion."""
-        if isinstance(values, cls):
-            return values
-        names = [f.name for f in fields(cls)]
-        for name in values:
-            if name not in names:
-                raise ModelError(f"stdb: unknown setting '{name}', allowed: {', '.join(names)}{did_you_mean(name, names)}")
-        return cls(**values)
+        return settings_from(cls, values, "stdb")
 
     def to_dict(self):
         """Return the settings as plain data."""

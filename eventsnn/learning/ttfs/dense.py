@@ -16,9 +16,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from eventsnn.errors import DataError
 from eventsnn.learning.optimisers import Optimiser
-from eventsnn.learning.ttfs.parts import INPUT_WINDOW, Step, cross_entropy, dense_segments, rows_of, set_windows
+from eventsnn.learning.ttfs.parts import INPUT_WINDOW, Step, check_state, cross_entropy, dense_segments, rows_of, set_windows
 from eventsnn.learning.ttfs.rounding import WeightGrid, normals, round_times
 
 
@@ -232,10 +231,8 @@ class DenseTtfs:
 
     def load(self, state):
         """Go on from `state`; DataError if it is of another network."""
-        own = {**self.parameters, **self.optimiser.moments, "windows": self.windows}
-        for name, array in own.items():
-            if name not in state or np.shape(state[name]) != array.shape:
-                raise DataError(f"checkpoint: array '{name}' of shape {array.shape} is missing or does not fit the network")
+        check_state(state, self.state())
+        for name, array in {**self.parameters, **self.optimiser.moments, "windows": self.windows}.items():
             array[...] = state[name]
         self.optimiser.steps = int(state["steps"])
 

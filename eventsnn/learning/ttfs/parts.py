@@ -1,4 +1,4 @@
-"""What the backends of TTFS training share: the report of a step, the loss, batches, the setting of windows."""
+"""What the backends of TTFS training share: the report of a step, the loss, batches, windows, the check of a state."""
 
 from dataclasses import dataclass
 
@@ -36,6 +36,24 @@ def set_windows(windows, lengths):
         raise ModelError(f"training: windows must be one length or {len(windows)}, one for each hidden layer, "
                          f"got {len(lengths)}")  # fmt: skip
     windows[:] = lengths
+
+
+def check_state(state, own):
+    """Refuse a state of which an array is missing or does not fit the network.
+
+    Parameters
+    ----------
+    state, own : dict of str to ndarray
+        What is to be loaded; what the backend has, as its `state` gives it.
+
+    Raises
+    ------
+    DataError
+        Naming the array.
+    """
+    for name, array in own.items():
+        if name not in state or np.shape(state[name]) != array.shape:
+            raise DataError(f"checkpoint: array '{name}' of shape {array.shape} is missing or does not fit the network")
 
 
 def fitted(graph, x, labels, what):

@@ -1,10 +1,10 @@
 """What a TTFS training is told: plain data, checked, importable without PyTorch."""
 
 import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 
 from eventsnn.errors import ModelError
-from eventsnn.settings import check_choices, settings_from
+from eventsnn.settings import check_choices, check_number, check_numbers, settings_from
 
 CHOICES = {
     "optimiser": ("adam", "sgd"),
@@ -19,30 +19,17 @@ CHOICES = {
     "weight_grid": ("nudged", "symmetric"),
     "keep": ("last", "best"),
 }
-# (least, whether it is allowed, greatest, whether it is allowed)
 RANGES = {
-    "epochs": (0, True, math.inf, False),
-    "batch": (1, True, math.inf, False),
-    "learning_rate": (0, False, math.inf, False),
-    "decay": (0, False, 1, True),
-    "decay_steps": (1, True, math.inf, False),
-    "momentum": (0, True, 1, False),
-    "weight_decay": (0, True, math.inf, False),
-    "alpha": (0, False, math.inf, False),
-    "gamma": (0, False, math.inf, False),
-    "zeta": (-1, False, math.inf, False),
-    "latency_quantile": (0, False, 1, True),
-    "noise_times": (0, True, math.inf, False),
-    "noise_alpha": (0, True, math.inf, False),
-    "time_bits": (0, True, 24, True),
-    "weight_bits": (0, True, 24, True),
-    "silent_help": (0, True, math.inf, False),
-    "activity_penalty": (0, True, math.inf, False),
-    "validation": (0, True, math.inf, False),
-    "patience": (0, True, math.inf, False),
-    "scan": (0, True, math.inf, False),
-    "seed": (-math.inf, False, math.inf, False),
-}
+    "[0, inf)": ("epochs", "weight_decay", "noise_times", "noise_alpha", "silent_help", "activity_penalty", "validation",
+                 "patience", "scan"),
+    "[1, inf)": ("batch", "decay_steps"),
+    "(0, inf)": ("learning_rate", "alpha", "gamma"),
+    "(-1, inf)": ("zeta",),
+    "(0, 1]": ("decay", "latency_quantile"),
+    "[0, 1)": ("momentum",),
+    "[0, 24]": ("time_bits", "weight_bits"),
+    "(-inf, inf)": ("seed",),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -167,9 +154,7 @@ class TtfsSettings:
     def __post_init__(self):
         """Check every value."""
         check_choices(self, CHOICES, "training")
-        kinds = {f.name: f.type for f in fields(self)}
-        for name, bounds in RANGES.items():
-            _check_number(name, getattr(self, name), kinds[name] in (int, "int"), *bounds)
+        check_numbers(self, RANGES, "training")
         if not isinstance(self.noise_silent, bool):
             raise ModelError(f"training: noise_silent must be true or false, got {self.noise_silent!r}")
         self._check_lengths()
@@ -180,7 +165,7 @@ class TtfsSettings:
         if self.windows is not None:
             given = self.windows if isinstance(self.windows, (list, tuple)) else (self.windows,)
             for value in given:
-                _check_number("windows", value, False, 0, False, math.inf, False)
+                check_number(value, "(0, inf)", "training: windows")
             object.__setattr__(self, "windows", tuple(map(float, given)))
         if self.weight_range is not None:
             given = tuple(self.weight_range) if isinstance(self.weight_range, (list, tuple)) else ()
@@ -225,12 +210,3 @@ class TtfsSettings:
     def to_dict(self):
         """Return the settings as a plain dict."""
         return asdict(self)
-
-
-def _check_number(name, value, whole, least, least_allowed, most, most_allowed):
-    """Refuse what is not a number (or a whole one) of a range."""
-    good = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
-    good = good and (least < value or (least_allowed and value == least)) and (value < most or (most_allowed and value == most))
-    if not good:
-        wanted = f"{'[' if least_allowed else '('}{least}, {most}{']' if most_allowed else ')'}"
-        raise ModelError(f"training: {name} must be a {'whole ' if whole else ''}number in {wanted}, got {value!r}")

@@ -12,8 +12,8 @@ import numpy as np
 from eventsnn.ann.device import choose_device
 from eventsnn.ann.torch_net import torch
 from eventsnn.conversion.segments import cut
-from eventsnn.errors import DataError, ModelError
-from eventsnn.learning.ttfs.parts import INPUT_WINDOW, Step, rows_of, set_windows
+from eventsnn.errors import ModelError
+from eventsnn.learning.ttfs.parts import INPUT_WINDOW, Step, check_state, rows_of, set_windows
 from eventsnn.learning.ttfs.rounding import round_times
 from eventsnn.learning.ttfs.torch_fire import Firing, Trace
 from eventsnn.learning.ttfs.torch_layers import Synapses, aten, inward, outward, pools_of, to_channels_first
@@ -227,12 +227,9 @@ class TorchTtfs:
     @torch.no_grad()
     def load(self, state):
         """Go on from `state`; DataError if it is of another network."""
-        own, tensors = self.state(), {**self.parameters, **self.optimiser.moments}
-        for name, array in own.items():
-            if name not in state or np.shape(state[name]) != array.shape:
-                raise DataError(f"checkpoint: array '{name}' of shape {array.shape} is missing or does not fit the network")
-            if name in tensors:
-                inward(state[name], tensors[name])
+        check_state(state, self.state())
+        for name, tensor in {**self.parameters, **self.optimiser.moments}.items():
+            inward(state[name], tensor)
         self.windows[:], self.optimiser.steps = state["windows"], int(state["steps"])
 
     def graph(self):

@@ -2,11 +2,11 @@
 
 import hashlib
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 import numpy as np
 
-from eventsnn.errors import DataError, EventsnnError, ModelError
+from eventsnn.errors import DataError, ModelError
 from eventsnn.metrics import accuracy
 from eventsnn.raster import SpikeRaster
 from eventsnn.scenario.learn.learned import Learned
@@ -68,28 +68,20 @@ def settings_of(loaded):
     """
     from eventsnn.learning.adjoint.settings import AdjointSettings
 
-    try:
+    with loaded.at("learn"):
         return AdjointSettings(**{n: getattr(loaded.spec.learn, n) for n in SETTINGS}, seed=loaded.spec.seed)
-    except EventsnnError as error:
-        raise loaded.error(("learn",), error) from None
 
 
 def start_network(loaded):
     """Return the network of a scenario with its readout; models without an adjoint are refused."""
     from eventsnn.gradients.adjoint_plan import check_model
-    from eventsnn.network import Readout
-    from eventsnn.scenario.build import build
+    from eventsnn.scenario.network.build import build, with_readout
 
-    network, wanted = build(loaded), loaded.spec.readout
+    network = build(loaded)
     for population in network.populations:
-        try:
+        with loaded.at("network", "populations", population.name):
             check_model(population)
-        except EventsnnError as error:
-            raise loaded.error(("network", "populations", population.name), error) from None
-    try:
-        return replace(network, readout=Readout(wanted.population or network.populations[-1].name, wanted.kind))
-    except EventsnnError as error:
-        raise loaded.error(("readout",), error) from None
+    return with_readout(loaded, network)
 
 
 class Samples:
@@ -104,7 +96,7 @@ class Samples:
         self.inputs, self.labels = self._coded(network, samples), samples.labels
 
     def _coded(self, network, samples):
-        from eventsnn.scenario.encode import InputMaker
+        from eventsnn.scenario.simulate.encode import InputMaker
 
         coded = InputMaker(self.job.loaded, network, samples).batch(0, len(samples))
         for name, given in coded.items():

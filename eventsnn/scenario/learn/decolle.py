@@ -5,7 +5,7 @@ import json
 import numpy as np
 
 from eventsnn import disk
-from eventsnn.errors import DataError, EventsnnError
+from eventsnn.errors import DataError
 from eventsnn.metrics import accuracy
 from eventsnn.scenario.learn.learned import Learned
 
@@ -69,10 +69,8 @@ def settings_of(loaded):
     own = {RENAMED.get(name, name): value for name, value in own.items()}
     if own["layers"] is None:
         del own["layers"]
-    try:
+    with loaded.at("learn"):
         return DecolleSettings.of(own)
-    except EventsnnError as error:
-        raise loaded.error(("learn",), error) from None
 
 
 def source_of(samples, settings, rate_hz):

@@ -4,7 +4,7 @@ import numpy as np
 
 from eventsnn import disk
 from eventsnn.analysis import memory_layout
-from eventsnn.errors import DataError, EventsnnError
+from eventsnn.errors import DataError
 from eventsnn.learning.patterns import data as pattern_data
 from eventsnn.learning.patterns.floor import reachable_loss
 from eventsnn.learning.patterns.learner import PatternLearner, PatternSettings
@@ -62,10 +62,8 @@ def settings_of(loaded):
         value = getattr(spec, name)
         own[name] = getattr(spec, value) if isinstance(value, str) else value
     own["fan_in"] = tuple(spec.fan_in) if spec.fan_in else None
-    try:
+    with loaded.at("learn"):
         return PatternSettings(**own)
-    except EventsnnError as error:
-        raise loaded.error(("learn",), error) from None
 
 
 def read_patterns(job, path, how, inputs, outputs):
@@ -103,7 +101,7 @@ def read_patterns(job, path, how, inputs, outputs):
 
 def _read(job, path, how, neurons, steps):
     """A raster from a file, checked against the sizes of the scenario."""
-    from eventsnn.scenario.encode import read_raster
+    from eventsnn.scenario.simulate.encode import read_raster
 
     raster = read_raster(job.loaded, how.file, how.population, path[-1])
     if raster.clock != "grid" or raster.n_samples != 1 or (raster.size, raster.duration) != (neurons, steps):

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from eventsnn.errors import DataError, EventsnnError, RunError
+from eventsnn.errors import DataError, RunError
 from eventsnn.metrics import accuracy
 from eventsnn.scenario.learn.learned import Learned
 
@@ -78,10 +78,8 @@ def settings_of(loaded):
     """
     from eventsnn.learning.stdb.settings import StdbSettings
 
-    try:
+    with loaded.at("learn"):
         return StdbSettings.of(loaded.spec.learn.model_dump(mode="python", exclude=set(OURS)))
-    except EventsnnError as error:
-        raise loaded.error(("learn",), error) from None
 
 
 def start_of(job):

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from eventsnn.errors import EventsnnError, ModelError
+from eventsnn.errors import ModelError
 from eventsnn.scenario.learn.learned import Learned
 from eventsnn.scenario.learn.ttfs_judge import InputMap, Judge
 
@@ -89,10 +89,8 @@ def settings_of(loaded):
     if spec.weight_grid is not None:
         grid = spec.weight_grid
         own |= {"weight_bits": grid.bits, "weight_range": grid.range, "weight_grid": grid.kind}
-    try:
+    with loaded.at("learn"):
         return TtfsSettings(**own)
-    except EventsnnError as error:
-        raise loaded.error(("learn",), error) from None
 
 
 def start_graph(job, samples):
@@ -112,7 +110,7 @@ def start_graph(job, samples):
     if spec.architecture is None:
         return InputMap(job.loaded).inside(job.relu_graph.astype(spec.precision))
     from eventsnn.conversion.fold import fold_batch_norm
-    from eventsnn.scenario.convert import build_architecture
+    from eventsnn.scenario.network.convert import build_architecture
 
     graph = build_architecture(spec.architecture, samples.x.shape[1:], len(samples.classes), job.spec.seed)
     return redrawn(fold_batch_norm(graph).astype(spec.precision), spec.initial, job.spec.seed)

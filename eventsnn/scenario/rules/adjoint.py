@@ -1,6 +1,6 @@
 """What the schema cannot say about `learn: {rule: adjoint}`: the network it trains, where samples come from."""
 
-from eventsnn.scenario.clocks import runs_any_time
+from eventsnn.scenario.network.clocks import runs_any_time
 
 
 def brings_input(spec):

@@ -3,8 +3,9 @@
 import math
 
 from eventsnn.errors import did_you_mean
-from eventsnn.scenario import clocks, coding, energy, hybrid, integer
 from eventsnn.scenario.learn import stdb as learn_stdb
+from eventsnn.scenario.measure import energy
+from eventsnn.scenario.network import clocks, coding, hybrid, integer
 from eventsnn.scenario.rules import adjoint as rules_adjoint
 from eventsnn.scenario.rules import t2fsnn as rules_t2fsnn
 from eventsnn.scenario.rules import ttfs as rules_ttfs

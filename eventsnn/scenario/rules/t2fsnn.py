@@ -35,7 +35,7 @@ def _code(path, code, spec, converts):
         )
     if code.code != "ttfs_kernel":
         return
-    if spec.convert is not None and spec.convert.to not in ("t2fsnn", "coding"):  # these two: eventsnn.scenario.coding
+    if spec.convert is not None and spec.convert.to not in ("t2fsnn", "coding"):  # these two: eventsnn.scenario.network.coding
         yield (*path, "code"), (
             f"code 'ttfs_kernel' makes spikes for 'convert: {{to: t2fsnn}}', got convert.to = {spec.convert.to!r}, whose neurons "
             "do not decode by that kernel"

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from eventsnn.raster import SpikeRaster
-from eventsnn.scenario import integer_logs, over_time
-from eventsnn.scenario.slices import count_slices, open_writer, population_rows, read_slice, write_slice
-from eventsnn.scenario.stream import run_streamed, streams
+from eventsnn.scenario.measure import integer_logs
+from eventsnn.scenario.simulate import over_time
+from eventsnn.scenario.simulate.slices import count_slices, open_writer, population_rows, read_slice, write_slice
+from eventsnn.scenario.simulate.stream import run_streamed, streams
 
 ARRAYS = ("prediction", "latency", "readout", "source")
 

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 
 def to_integer(loaded, graph, calibration, options):
-    """Convert a quantised network by `convert: {to: integer}`; `options` are its keys, see `eventsnn.scenario.convert`.
+    """Convert a quantised network by `convert: {to: integer}`; `options` are its keys, see `eventsnn.scenario.network.convert`.
 
     Nothing is calibrated: thresholds come from the weights alone.
     """
     from eventsnn.conversion.integer import to_integer
     from eventsnn.errors import ModelError
-    from eventsnn.scenario.encode import steps_of
+    from eventsnn.scenario.simulate.encode import steps_of
 
     deletion, flip, dt = (options.pop(name) for name in ("deletion", "flip", "dt"))
     try:

@@ -4,12 +4,12 @@ TRAINS = ("events", "raster")  # spikes of any origin: each arrives for itself, 
 
 
 def to_coding(loaded, graph, calibration, options):
-    """Convert a ReLU network by `convert: {to: coding}`; `options` are its keys, see `eventsnn.scenario.convert`."""
+    """Convert a ReLU network by `convert: {to: coding}`; `options` are its keys, see `eventsnn.scenario.network.convert`."""
     from eventsnn.conversion import coding
     from eventsnn.conversion.fold import fold_batch_norm
     from eventsnn.conversion.normalise import neuron_thresholds
+    from eventsnn.scenario.network.scaling import normalisation
     from eventsnn.scenario.rules.sections import encoders
-    from eventsnn.scenario.scaling import normalisation
 
     code, asked = next(iter(encoders(loaded.spec).values())), loaded.spec.readout
     hidden, scaling = options.pop("hidden"), normalisation(loaded, graph, options)
@@ -58,14 +58,14 @@ def check(spec, codes):
 
 
 def phase(maker, name, code, part):
-    """Encode values as `code: phase` says; see `eventsnn.scenario.encode`."""
+    """Encode values as `code: phase` says; see `eventsnn.scenario.simulate.encode`."""
     from eventsnn.encoders.phase import encode
 
     return encode(maker.values(part), steps=_steps(maker, code), period=code.period, dt_ms=maker.network.dt_ms)
 
 
 def burst(maker, name, code, part):
-    """Encode values as `code: burst` says; see `eventsnn.scenario.encode`."""
+    """Encode values as `code: burst` says; see `eventsnn.scenario.simulate.encode`."""
     from eventsnn.encoders.burst import encode
 
     return encode(maker.values(part), steps=_steps(maker, code), threshold=code.threshold, beta=code.beta, reload=code.reload,

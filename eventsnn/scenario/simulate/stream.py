@@ -7,7 +7,7 @@ killed begins its sample anew. Numbers are written when all spikes are in the fi
 import numpy as np
 
 from eventsnn.raster import SpikeRaster
-from eventsnn.scenario.slices import count_slices, open_writer, population_rows, read_slice, write_slice
+from eventsnn.scenario.simulate.slices import count_slices, open_writer, population_rows, read_slice, write_slice
 
 
 def streams(network, maker):

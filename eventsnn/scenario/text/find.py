@@ -5,9 +5,9 @@ import json
 from pathlib import Path
 
 from eventsnn.errors import ScenarioError
-from eventsnn.scenario import yaml_text
+from eventsnn.scenario.text import yaml
 
-SHIPPED = Path(__file__).resolve().parent.parent / "shipped"
+SHIPPED = Path(__file__).resolve().parents[2] / "shipped"
 
 
 def find(path):
@@ -38,8 +38,8 @@ def find(path):
     if target.suffix in (".h5", ".part"):
         return _stored(target)
     try:
-        if target.stat().st_size > yaml_text.LARGEST:
-            raise ScenarioError(f"{text}:1: file too large, allowed {yaml_text.LARGEST} bytes")
+        if target.stat().st_size > yaml.LARGEST:
+            raise ScenarioError(f"{text}:1: file too large, allowed {yaml.LARGEST} bytes")
         return target.read_bytes().decode("utf-8-sig"), text, target.resolve().parent
     except FileNotFoundError:
         known = ", ".join(sorted(f"shipped:{p.name}" for p in SHIPPED.glob("*.yml")))

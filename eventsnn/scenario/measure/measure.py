@@ -3,8 +3,8 @@
 import numpy as np
 
 from eventsnn.metrics import accuracy, agreement, saturation, silent_populations, spikes_per_neuron
-from eventsnn.scenario import energy, integer_levels, integer_logs, over_time, spikes_seen
-from eventsnn.scenario.source_only import evaluate_source
+from eventsnn.scenario.measure import energy, integer_levels, integer_logs, over_time, spikes_seen
+from eventsnn.scenario.measure.source_only import evaluate_source
 
 SATURATED = 0.9  # spikes per neuron and step
 QUEUE = ("queue_pushes", "queue_pops", "instants")

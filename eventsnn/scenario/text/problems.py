@@ -3,7 +3,7 @@
 import typing
 
 from eventsnn.errors import did_you_mean
-from eventsnn.scenario.yaml_text import dotted
+from eventsnn.scenario.text.yaml import dotted
 
 EXPECTED = {
     "string_type": "must be text", "int_type": "must be a whole number", "float_type": "must be a number",

@@ -4,8 +4,8 @@ import numpy as np
 
 from eventsnn import disk
 from eventsnn.errors import DataError, NetworkError
-from eventsnn.scenario.clocks import runs_any_time
-from eventsnn.scenario.draw import delays, weights
+from eventsnn.scenario.network.clocks import runs_any_time
+from eventsnn.scenario.network.draw import delays, weights
 
 
 def listed(loaded, name, spec, source, target):

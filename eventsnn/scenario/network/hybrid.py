@@ -9,7 +9,7 @@ NEEDS_IMAGES = ("maximum", "percentile", "activation")
 
 
 def to_hybrid(loaded, graph, calibration, options):
-    """Convert a ReLU network by `convert: {to: hybrid}`; `options` are its keys, see `eventsnn.scenario.convert`.
+    """Convert a ReLU network by `convert: {to: hybrid}`; `options` are its keys, see `eventsnn.scenario.network.convert`.
 
     Returns
     -------
@@ -18,7 +18,7 @@ def to_hybrid(loaded, graph, calibration, options):
         Of the balancing, and ``hybrid``: thresholds, leaks and modes as `eventsnn.conversion.hybrid.HybridNet` takes them.
     """
     from eventsnn.conversion.hybrid import to_network
-    from eventsnn.scenario.encode import steps_of
+    from eventsnn.scenario.simulate.encode import steps_of
 
     dt, dtype, masks = options.pop("dt"), options.pop("dtype"), options.pop("masks")
     hybrid, report = balanced(loaded, graph, calibration, options)

@@ -7,10 +7,10 @@ import numpy as np
 
 from eventsnn import disk
 from eventsnn.errors import DataError, RunError
-from eventsnn.scenario import coding, hybrid, integer
-from eventsnn.scenario.network_file import load_network, save_network
+from eventsnn.scenario.network import coding, hybrid, integer
+from eventsnn.scenario.network.file import load_network, save_network
+from eventsnn.scenario.network.scaling import twin_of
 from eventsnn.scenario.rules.sections import encoders
-from eventsnn.scenario.scaling import twin_of
 
 NETWORK, REPORT, HYBRID = "network.npz", "conversion.json", "hybrid.h5"
 FOLDED = ("ttfs_b1", "ttfs_b1_ungated")  # mappings whose folded network is kept with its largest activations
@@ -215,7 +215,7 @@ def _to_ramps(loaded, graph, calibration, options):
 
 
 def _to_t2fsnn(loaded, graph, calibration, options):
-    from eventsnn.scenario.kernels import to_t2fsnn
+    from eventsnn.scenario.network.kernels import to_t2fsnn
 
     return to_t2fsnn(loaded, graph, calibration, options)
 

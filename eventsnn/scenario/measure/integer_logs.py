@@ -3,7 +3,7 @@
 import numpy as np
 
 from eventsnn import disk
-from eventsnn.scenario.slices import count_slices, read_slice
+from eventsnn.scenario.simulate.slices import count_slices, read_slice
 
 LOGS = ("accuracy", "sop_num", "spike_num", "spike_collect", "abs_spike", "sum_spike")
 

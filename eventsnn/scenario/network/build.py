@@ -1,11 +1,13 @@
 """Stage `network`: an explicit network of a scenario, its weights drawn from the counter-based generator or read."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from eventsnn.errors import EventsnnError, NetworkError, did_you_mean
-from eventsnn.scenario.clocks import any_time
-from eventsnn.scenario.draw import weights
-from eventsnn.scenario.wire import LISTS, listed
+from eventsnn.scenario.network.clocks import any_time
+from eventsnn.scenario.network.draw import weights
+from eventsnn.scenario.network.wire import LISTS, listed
 
 
 def build(loaded):
@@ -40,14 +42,38 @@ def build(loaded):
         raise loaded.error(_whom(spec, str(error)), error) from None
 
 
+def with_readout(loaded, network):
+    """Return a network with the readout that the scenario names; as it is where none is named.
+
+    Parameters
+    ----------
+    loaded : LoadedScenario
+    network : Network
+
+    Returns
+    -------
+    Network
+
+    Raises
+    ------
+    ScenarioError
+        If there is no such population, or it cannot be read so.
+    """
+    from eventsnn.network import Readout
+
+    wanted = loaded.spec.readout
+    if wanted is None:
+        return network
+    with loaded.at("readout"):
+        return replace(network, readout=Readout(wanted.population or network.populations[-1].name, wanted.kind))
+
+
 def _each(loaded, section, make):
     """Build every member of a section; a mistake names its place."""
     made = []
     for name, spec in getattr(loaded.spec.network, section).items():
-        try:
+        with loaded.at("network", section, name):
             made.append(make(name, spec))
-        except EventsnnError as error:
-            raise loaded.error(("network", section, name), error) from None
     return made
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from eventsnn.errors import DataError
 from eventsnn.raster import SpikeRaster
-from eventsnn.scenario import coding
+from eventsnn.scenario.network import coding
 
 
 class InputMaker:

@@ -5,8 +5,8 @@ import csv
 import numpy as np
 
 from eventsnn import disk
-from eventsnn.errors import EventsnnError, did_you_mean
-from eventsnn.scenario import integer_logs, ramp_traces
+from eventsnn.errors import did_you_mean
+from eventsnn.scenario.measure import integer_logs, ramp_traces
 
 
 def measure(job, outcome):
@@ -62,10 +62,8 @@ def _conversion(job, outcome):
     rasters = {name: read_first(job.folder / "raster.h5", name, n) for name in recorded(job, outcome)}
     dt = job.results["network"].dt_ms
     times = [] if dt is None else [round(t / dt) for t in outcome.points]
-    try:
+    with job.loaded.at("measure", "conversion"):
         found = conversion_report(job.relu_graph, samples.x[:n], rasters, report, samples.labels[:n], times)
-    except EventsnnError as error:
-        raise job.loaded.error(("measure", "conversion"), str(error)) from None
     return found | ({"times_ms": outcome.points} if times else {})
 
 
@@ -149,15 +147,13 @@ def trace(job):
         if name not in names:
             raise job.loaded.error(("measure", "traces", name), f"no such population, allowed {', '.join(names)}"
                                    f"{did_you_mean(name, names)}")  # fmt: skip
-    try:
+    with job.loaded.at("measure", "traces"):
         inputs, ramps = maker.batch(0, 1), ramp_traces.supports(job)
         result = run(network, inputs, duration=maker.duration, record=None if ramps else list(wanted), seed=job.spec.seed,
                      sample_ids=maker.ids(0, 1),
                      trace_state=None if ramps else {name: (1, ids) for name, ids in wanted.items()})  # fmt: skip
         if ramps:
             return ramp_traces.trace(job, wanted, result, next(iter(inputs.values())))
-    except EventsnnError as error:
-        raise job.loaded.error(("measure", "traces"), str(error)) from None
     arrays, steps = {}, 0
     for name, ids in wanted.items():
         arrays |= {f"{name}/{variable}": seen[0] for variable, seen in result.traces[name].items()}

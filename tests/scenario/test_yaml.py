@@ -5,12 +5,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eventsnn.errors import ScenarioError
-from eventsnn.scenario import yaml_text
+from eventsnn.scenario.text import yaml
 
 
 def test_yaml_is_version_1_2():
     text = "a: 1e-3\nb: no\nc: 012\nd: 1:30\ne: 2001-01-01\nf: [1, {g: ~}]\nh: 0x1F\ni: true\n"
-    data, lines = yaml_text.parse(text, "f.yml")
+    data, lines = yaml.parse(text, "f.yml")
     assert data == {"a": 1e-3, "b": "no", "c": 12, "d": "1:30", "e": "2001-01-01", "f": [1, {"g": None}], "h": 31, "i": True}
     assert lines[("d",)] == 4 and lines[("f", 1, "g")] == 6
 
@@ -34,7 +34,7 @@ def test_yaml_is_version_1_2():
 )
 def test_refused(text, message):
     with pytest.raises(ScenarioError, match=r"f\.yml:") as caught:
-        yaml_text.parse(text, "f.yml")
+        yaml.parse(text, "f.yml")
     assert message in str(caught.value)
 
 
@@ -50,4 +50,4 @@ _PLAIN = st.recursive(
 @settings(max_examples=100)
 @given(st.dictionaries(st.from_regex(r"[a-z]{1,6}", fullmatch=True), _PLAIN, max_size=4))
 def test_what_is_written_reads_back(data):
-    assert yaml_text.parse(yaml_text.write(data), "w.yml")[0] == data
+    assert yaml.parse(yaml.write(data), "w.yml")[0] == data

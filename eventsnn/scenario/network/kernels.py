@@ -12,9 +12,9 @@ CHECKPOINT, LOG = "checkpoint.npz", "kernel_losses.csv"
 
 
 def to_t2fsnn(loaded, graph, calibration, options):
-    """Convert a ReLU network by `convert: {to: t2fsnn}`; `options` are its keys, see `eventsnn.scenario.convert`."""
+    """Convert a ReLU network by `convert: {to: t2fsnn}`; `options` are its keys, see `eventsnn.scenario.network.convert`."""
     from eventsnn.conversion.t2fsnn import to_t2fsnn
-    from eventsnn.scenario.scaling import normalisation
+    from eventsnn.scenario.network.scaling import normalisation
 
     given, noise = options.pop("kernels"), options.pop("noise")
     if isinstance(given, dict):
@@ -49,14 +49,11 @@ def _read(loaded, graph, spec):
     """Read `convert.kernels` for a network."""
     from eventsnn.conversion.fold import fold_batch_norm
     from eventsnn.conversion.segments import cut
-    from eventsnn.errors import EventsnnError
     from eventsnn.files.kernels import read_kernels
 
     layers = [s.name for s in cut(fold_batch_norm(graph))[1] if not s.is_output]
-    try:
+    with loaded.at("convert", "kernels"):
         return read_kernels(loaded.file(spec["file"])).for_layers(layers, spec["by_order"])
-    except EventsnnError as error:
-        raise loaded.error(("convert", "kernels"), error) from None
 
 
 def optimise(loaded, graph, calibration, samples, folder, analog, progress):
@@ -120,7 +117,7 @@ def _worker(loaded, graph, calibration, samples, analog):
     from eventsnn.conversion.normalise import normalise
     from eventsnn.conversion.t2fsnn import check_options, kernels_for, window_steps
     from eventsnn.conversion.t2fsnn_build import Coding
-    from eventsnn.scenario.scaling import normalisation
+    from eventsnn.scenario.network.scaling import normalisation
 
     spec, given = loaded.spec.optimise, loaded.spec.convert
     options = given.model_dump()

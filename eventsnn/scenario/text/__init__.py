@@ -1,0 +1,1 @@
+"""Scenarios as text: where the files lie, strict YAML with line numbers, mistakes in sentences."""
