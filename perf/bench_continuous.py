@@ -217,6 +217,7 @@ def main():
         delta("delays_10k_x_100", 10_000, 100, -55.5, -49, delays=(0.0, 8.0), bar=1.5, constant=constant)
     if "cuba" in chosen:
         cuba("cuba_10k_x_100", 10_000, 100, 4.0, 25.0)
+        cuba("cuba_100k_x_100", 100_000, 100, 4.0, 25.0)
     if "ramp" in chosen:
         ramps()
     if "sparse" in chosen:

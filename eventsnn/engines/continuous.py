@@ -18,7 +18,7 @@ from eventsnn.errors import NetworkError, RunError, did_you_mean
 from eventsnn.raster import SpikeRaster
 
 SLAB = 2**20  # spikes of a node that are handed out at a time
-WALKERS = ("auto", "time", "target", "dense")
+WALKERS = ("auto", "time", "synapse", "dense")
 COUNTERS = ("spikes", "synaptic_events", "neuron_updates", "queue_pushes", "queue_pops", "instants")
 
 
@@ -41,8 +41,8 @@ def run_continuous(network, inputs, duration_ms, *, window=None, record=None, se
     on_slab : callable, optional
         Called with (name, sample, times, ids) for consecutive parts of the spikes of recorded nodes, in order of time; then
         the result holds no rasters, and a long run needs no memory for all of its spikes.
-    walker : {"auto", "time", "target", "dense"}
-        How synapses are walked: in order of time (shared delays), target by target (delays of their own), or all neurons
+    walker : {"auto", "time", "synapse", "dense"}
+        How synapses are walked: a row of targets at a time (shared delays), one by one (delays of their own), or all neurons
         of a layer at once (chains of ramps); the result is the same.
 
     Returns
@@ -148,12 +148,12 @@ class _Run:
         logs = new_logs(self.network.nodes)
         sources = {n: self._source(n, sample) for n in self.inputs}
         runs = {n: PopulationRun(p, logs) for n, p in self.plans.items()}
-        dense = any(p.walker == "target" for p in self.plans.values())
+        dense = any(p.walker == "synapse" for p in self.plans.values())
         now, window = 0.0, self.window if not dense else min(self.window, self.duration / 16)
         while now < self.duration:
             tend = min(now + window, self.duration, *(r.next_epoch for r in runs.values()))
             crowd = self._window(sources, runs, logs, tend)
-            if dense:  # long lists per target cost more to sort; windows do not show
+            if dense:  # what no longer fits the cache costs more to put in order; windows do not show
                 window = window / 2 if crowd > 2 * CROWDED else (min(self.window, 2 * window) if crowd < CROWDED / 2 else window)
             for run in runs.values():
                 if run.next_epoch == tend and tend < self.duration:

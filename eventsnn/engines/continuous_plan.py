@@ -5,15 +5,15 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from eventsnn.compile import specialise
-from eventsnn.engines import by_target, by_time, touch
+from eventsnn.engines import arrivals, by_synapse, by_time, touch
 from eventsnn.errors import NetworkError
 from eventsnn.network import Population
 from eventsnn.projections import Dense, Sparse
 from eventsnn.projections.sparse_ms import SparseMs
 
-HOOKS = ("instant", "receive", "guard", "predict", "next_spike", "reset", "rebase", "potential")
+HOOKS = ("instant", "receive", "guard", "predict", "approach", "next_spike", "reset", "rebase", "potential")
 MOST_DELAYS = 256  # the walker by time takes at most so many distinct delays per projection
-ROW = 8  # targets per row below which the walker by target is faster
+ROW = 8  # targets per row below which the walker by synapse is faster
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,12 +44,11 @@ class Link:
     """Synapses of one projection; for the walker by time, those of one delay."""
 
     source: str
-    indptr: np.ndarray
-    targets: np.ndarray
-    weights: np.ndarray
-    delays: np.ndarray
-    ranks: np.ndarray | None = None
+    delay: float = 0.0
     offset: int = 0
+    indptr: np.ndarray | None = None
+    synapses: np.ndarray | None = None
+    words: np.ndarray | None = None
 
 
 @dataclass(eq=False)
@@ -147,7 +146,7 @@ def make_plans(network, scaled_inputs, walker):
     network : ContinuousNetwork
     scaled_inputs : set of str
         Inputs whose spikes have amplitudes.
-    walker : {"auto", "time", "target"}
+    walker : {"auto", "time", "synapse"}
     """
     check_continuous(network)
     nodes = network.nodes
@@ -172,26 +171,27 @@ def _plan(population, incoming, scaled_inputs, walker):
     if walker == "auto":
         synapses = sum(s.size for _, s in incoming)
         walker = "time" if not incoming or (max(rows) <= MOST_DELAYS and synapses >= ROW * sum(
-            s.indptr.size * r for (_, s), r in zip(incoming, rows))) else "target"
+            s.indptr.size * r for (_, s), r in zip(incoming, rows))) else "synapse"
     if walker == "time" and max(rows, default=0) > MOST_DELAYS:
-        raise NetworkError(f"population {population.name}: more than {MOST_DELAYS} distinct delays need walker='target'")
+        raise NetworkError(f"population {population.name}: more than {MOST_DELAYS} distinct delays need walker='synapse'")
     scaled = model.scaled and any(p.source in scaled_inputs for p, _ in incoming)
     plan = PopulationPlan(population.name, population, population.size, width, record.view(np.recarray)[0], initial,
                           float(model.epoch(values)), walker, scaled=scaled)
-    (_rows_by_time if walker == "time" else _links_by_target)(plan, incoming)
+    (_rows_by_time if walker == "time" else _links_by_synapse)(plan, incoming)
     hooks = {h: getattr(model, h) for h in HOOKS} | {**constants, "WIDTH": width, "DUE": width - 1}
-    advance = by_time.advance_by_time if walker == "time" else by_target.advance_by_target
-    uniform = {"UNIFORM": plan.uniform} if walker == "time" else {}
+    advance = by_time.advance_by_time if walker == "time" else by_synapse.advance_by_synapse
+    number = isinstance(model.instant(0.0, plan.p), float)
+    uniform = {"UNIFORM": plan.uniform} if walker == "time" else {"NUMBER": number}
     plan.kernels = {"advance": specialise(advance, SCALED=scaled, **uniform, **hooks),
                     "take": specialise(by_time.take, SCALED=scaled),
-                    "collect": specialise(by_target.collect_arrivals, SCALED=scaled),
-                    "sort_by_target": specialise(by_target.sort_by_target),
+                    "collect": specialise(by_synapse.collect_arrivals, SCALED=scaled),
+                    "line_up": specialise(arrivals.line_up, instant=model.instant, NUMBER=number),
                     "sort": specialise(by_time.sort_window),
                     **{n: specialise(getattr(touch, n), **hooks) for n in ("prepare", "move_origin", "potentials")}}
     return plan
 
 
-def _links_by_target(plan, incoming):
+def _links_by_synapse(plan, incoming):
     base = 0
     for projection, s in incoming:
         delays = s.delays + float(projection.delay)  # rounded once: the delay of a synapse
@@ -200,7 +200,10 @@ def _links_by_target(plan, incoming):
         else:
             ranks, count = s.ranks
             ranks = ranks + np.uint32(base)
-        plan.links.append(Link(projection.source, s.indptr.astype(np.uint32), s.targets, s.synapse_weights(), delays, ranks))
+        synapses = np.empty(s.size * int(by_synapse.RECORD))
+        words = synapses.view(np.uint64)
+        specialise(by_synapse.pack_synapses)(s.indptr, s.targets, s.synapse_weights(), delays, ranks, synapses, words)
+        plan.links.append(Link(projection.source, indptr=s.indptr.astype(np.uint32), synapses=synapses, words=words))
         base += count
     if base >= 2**32:
         raise NetworkError(f"population {plan.name}: more than 2**32 - 1 incoming (delay, source) pairs")
@@ -212,8 +215,7 @@ def _rows_by_time(plan, incoming):
         for delay in np.unique(s.delays):
             indptr, targets, weights, per_row = _rows_of(s, delay)
             parts.append((indptr, targets, weights, per_row, place))
-            total = np.array([delay + float(projection.delay)])
-            plan.links.append(Link(projection.source, None, None, None, total, None, offset))
+            plan.links.append(Link(projection.source, delay + float(projection.delay), offset))
             offset += indptr.size - 1
             place += targets.size
     if place >= 2**32 or offset >= 2**32:

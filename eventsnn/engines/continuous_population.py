@@ -4,11 +4,13 @@ import enum
 
 import numpy as np
 
+from eventsnn.engines.arrivals import Arrivals
+from eventsnn.engines.borrow import aligned
 from eventsnn.engines.continuous_spikes import SpikeLog
-from eventsnn.engines.touch import BLOCK_BITS, BURST, EVENT, ITEM, PROGRESS, RESERVE, SPIKES, STAMP, TOUCHED
+from eventsnn.engines.touch import BLOCK_BITS, BURST, EVENT, ITEM, PROGRESS, RESERVE, SPIKES, TOUCHED
 from eventsnn.errors import RunError
 
-CROWDED = 16  # arrivals per neuron in a window above which windows are made shorter (walker by target)
+CROWDED = 16  # arrivals per neuron in a window above which windows are made shorter (walker by synapse)
 
 
 class Status(enum.IntEnum):
@@ -31,41 +33,36 @@ class PopulationRun:
     def __init__(self, plan, logs):
         self.plan, self.log, self.logs = plan, logs[plan.name], logs
         size = plan.size
-        self.S = plan.initial.reshape(-1).copy()
+        self.S = aligned(plan.initial.size)
+        self.S[:] = plan.initial.reshape(-1)
         self.block_min = np.empty(-(-size // (1 << BLOCK_BITS)))
         self.progress, self.counters = np.zeros(PROGRESS, np.int64), np.zeros(2, np.int64)
         self.progress[TOUCHED] = -1
-        self.origin, self.next_epoch, self.span = 0.0, plan.epoch, np.zeros(3)
-        self.seen = [0] * len(plan.links)  # per link: spikes of the source that are delivered (by target: fully)
-        self.cells = np.zeros(size)
+        self.now, self.origin, self.next_epoch, self.span = 0.0, 0.0, plan.epoch, np.zeros(3)
+        self.seen = [0] * len(plan.links)  # per link: spikes of the source that are delivered (by synapse: fully)
         if plan.walker == "time":
-            self.marks, self.touched = np.zeros(size, np.uint32), np.zeros(size + 1, np.uint32)
+            self.cells, self.touched = np.full(size, -0.0), np.zeros(size + 1, np.uint32)
             self.events = (np.empty(256), np.empty(256, np.uint32), np.ones(256))
             self.spare = tuple(np.empty_like(a) for a in self.events)
         else:
-            self.counts, self.starts = np.zeros(size, np.uint32), np.zeros(size + 1, np.uint32)
+            self.arrivals = Arrivals(size)
             self.cursors = [np.zeros(0, np.int64) for _ in plan.links]
-            self._entry_room(1024)
         plan.kernels["prepare"](size, self.S, plan.p, self.block_min, 0.0)
         self.next_due = float(self.block_min.min())
 
-    def _entry_room(self, room, keep=0):
-        old = getattr(self, "entries", None)
-        self.entries = tuple(np.empty(room, d) for d in (np.float64, np.uint32, np.float64, np.uint32))
-        for k in range(4 if keep else 0):
-            self.entries[k][:keep] = old[k][:keep]
-        self.by = tuple(np.empty(room, d) for d in (np.float64, np.float64, np.uint32))
-
     def advance(self, tend):
-        """Bring the population to `tend`: deliver what arrives before, keep the spikes sorted."""
-        count = self._events(tend) if self.plan.walker == "time" else self._entries(tend)
+        """Bring the population to `tend`: deliver what arrives before, keep the spikes sorted; returns how much arrived."""
+        by_time = self.plan.walker == "time"
+        count = self._events(tend) if by_time else self._collect(tend)
+        begin, self.now = self.now, tend
         if count == 0 and not self.next_due < tend:
             return count
+        left = count if by_time or count == 0 else self._line_up(count, begin, tend)
         first, log = self.log.n, self.log
         self.progress[SPIKES], self.progress[EVENT], self.progress[ITEM] = first, 0, 0
         span = self.span
         span[0], span[1] = self.origin, tend
-        while self._kernel(count, span) == Status.SPIKES_FULL:
+        while self._kernel(left, span) == Status.SPIKES_FULL:
             log.grow()
         log.n = int(self.progress[SPIKES])
         log.total += log.n - first
@@ -79,24 +76,20 @@ class PopulationRun:
             log.grow()
         common = (self.S, plan.p, self.block_min, span, log.times, log.ids)
         if plan.walker == "time":
-            status = plan.kernels["advance"](plan.size, *self.events, count, *plan.rows, *common, self.cells, self.marks,
-                                             self.touched, self.progress, self.counters)
+            status = plan.kernels["advance"](plan.size, *self.events, count, *plan.rows, *common, self.cells,
+                                             self.cells.view(np.int64), self.touched, self.progress, self.counters)
         else:
-            status = plan.kernels["advance"](plan.size, self.starts, *self.by, self.entries[0], self.entries[2],
-                                             self.entries[3], *common, self.progress, self.counters)
+            status = plan.kernels["advance"](plan.size, count, self.arrivals.rows, self.arrivals.words, *common, self.progress)
         if self.progress[BURST]:
             raise RunError(f"population {plan.name}: a neuron spikes more than {RESERVE} times at one instant "
                            f"(near {span[1]} ms); its weights are too large for its threshold, or its reset too small")
-        if self.progress[STAMP] > 2**31:
-            self.marks[:] = 0
-            self.progress[STAMP] = 0
         return status
 
     def _events(self, tend):
         """List (time, row) of all arrivals before `tend` in canonical order; returns their number."""
         count, sources = 0, 0
         for k, link in enumerate(self.plan.links):
-            source, delay, first = self.logs[link.source], link.delays[0], self.seen[k]
+            source, delay, first = self.logs[link.source], link.delay, self.seen[k]
             if first == source.n or source.times[first] + delay >= tend:
                 continue
             while True:
@@ -114,9 +107,9 @@ class PopulationRun:
             self.plan.kernels["sort"](*self.events, 0, count, *self.spare)
         return count
 
-    def _entries(self, tend):
-        """List all arrivals before `tend`, sorted by target; returns their number."""
-        count = 0
+    def _collect(self, tend):
+        """List all arrivals before `tend`; returns their number."""
+        count, room = 0, self.arrivals
         for k, link in enumerate(self.plan.links):
             source = self.logs[link.source]
             if self.seen[k] == source.n:
@@ -125,17 +118,21 @@ class PopulationRun:
                 self.cursors[k] = np.concatenate([self.cursors[k], np.zeros(source.times.size - self.cursors[k].size, np.int64)])
             while True:
                 live, total = self.plan.kernels["collect"](
-                    source.times, source.ids, source.amps, self.cursors[k], self.seen[k], source.n, link.indptr, link.targets,
-                    link.weights, link.delays, link.ranks, tend, *self.entries, self.counts, count)
+                    source.times, source.ids, source.amps, self.cursors[k], self.seen[k], source.n, link.indptr, link.synapses,
+                    link.words, tend, room.when, room.what, room.who, count)
                 if total >= 0:
                     break
-                self._entry_room(2 * -total, count)
+                room.grow(2 * -total, count)
             self.seen[k], count = live, total
-        if count:
-            self.plan.kernels["sort_by_target"](self.plan.size, count, *self.entries, self.counts, self.starts, *self.by)
-        else:
-            self.starts[:] = 0
         return count
+
+    def _line_up(self, count, begin, tend):
+        """Put the arrivals of a window in order; returns how many are left where simultaneous ones are summed."""
+        a = self.arrivals
+        left = self.plan.kernels["line_up"](count, a.when, a.what, a.who, begin, tend, self.origin, self.plan.p, a.shared,
+                                            a.places, a.before, a.marks, a.rows, a.words)
+        self.counters += count, left
+        return left
 
     def move_epoch(self):
         """Move the origin of time to the end of the epoch."""
@@ -147,7 +144,7 @@ class PopulationRun:
         for k, link in enumerate(self.plan.links):
             if link.source == name:
                 self.seen[k] -= count
-                if self.plan.walker == "target":
+                if self.plan.walker == "synapse":
                     room = self.cursors[k]
                     self.cursors[k] = np.concatenate([room[count:], np.zeros(min(count, room.size), np.int64)])
 

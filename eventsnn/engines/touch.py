@@ -1,7 +1,8 @@
 """What a population on the continuous clock does with an arrival, and with the end of a window.
 
 `progress` is where a kernel stands, so that it can return when an array is full and be called again:
-spikes so far, event, item within the event, targets of the event, stamp, burst.
+spikes so far, event, item within the event, targets of the event, burst. A kernel that begins, or goes on, finds at least
+RESERVE slots free.
 """
 
 import numpy as np
@@ -10,15 +11,16 @@ from eventsnn.neurons.continuous import ContinuousModel
 
 BLOCK_BITS = 6  # neurons per entry of block_min: 64
 RESERVE = 1024  # slots kept free for spikes of one neuron at one instant
-SPIKES, EVENT, ITEM, TOUCHED, STAMP, BURST = range(6)
-PROGRESS = 6
+SPIKES, EVENT, ITEM, TOUCHED, BURST = range(5)
+PROGRESS = 5
+CALM, OWN, SET_OFF = 0, 1, 2  # after a delivery: no spike; an own spike comes first; the delivery sets off a spike
 DONE, SPIKES_FULL = 0, 1  # what a kernel returns
 # layout and hooks of the model, replaced when compiled
 WIDTH, DUE = 4, 3
 instant, receive, guard, predict = (ContinuousModel.instant, ContinuousModel.receive, ContinuousModel.guard,
                                     ContinuousModel.predict)
-next_spike, reset, rebase, potential = (ContinuousModel.next_spike, ContinuousModel.reset, ContinuousModel.rebase,
-                                        ContinuousModel.potential)
+approach, next_spike, reset, rebase, potential = (ContinuousModel.approach, ContinuousModel.next_spike, ContinuousModel.reset,
+                                                  ContinuousModel.rebase, ContinuousModel.potential)
 
 
 def emit_own(S, b, i, until, inclusive, origin, p, out_t, out_id, n):
@@ -28,6 +30,10 @@ def emit_own(S, b, i, until, inclusive, origin, p, out_t, out_id, n):
     """
     room = out_t.size - RESERVE
     while n < room:
+        due = origin + approach(S, b, S[b + DUE] - origin, p)  # most bounds that are reached are no spikes yet
+        if due > until:
+            S[b + DUE] = due
+            break
         t = origin + next_spike(S, b, p)
         if not (t < until or (inclusive and t == until)):
             S[b + DUE] = t
@@ -44,16 +50,38 @@ def emit_own(S, b, i, until, inclusive, origin, p, out_t, out_id, n):
     return n
 
 
-def touch(S, i, x, t, rel, g, origin, p, block_min, out_t, out_id, n, progress):
-    """Deliver `x` to neuron `i` at `t`; returns the new count of spikes, or -1 - count where the list is full."""
-    b = np.int64(i) * WIDTH
-    if S[b + DUE] <= t:
-        n = emit_own(S, b, i, t, True, origin, p, out_t, out_id, n)
-        if S[b + DUE] <= t:
-            return -1 - n
-    if n >= out_t.size - RESERVE:
-        return -1 - n
+def hear(S, i, x, t, rel, g, origin, p, block_min):
+    """Deliver `x` to neuron `i` at `t`; returns CALM, or what `fire` has to do: OWN (nothing is delivered yet) or SET_OFF.
+
+    What nearly always happens stands here, and alone in the loops of the walkers: what is rare would take their registers.
+    """
+    b = np.uint64(i) * np.uint64(WIDTH)
+    if S[b + np.uint64(DUE)] <= t:
+        return OWN
     receive(S, b, x, rel, g, p)
+    if guard(S, b, rel, g, p):
+        return SET_OFF
+    look_ahead(S, b, i, rel, g, origin, p, block_min)
+    return CALM
+
+
+def look_ahead(S, b, i, rel, g, origin, p, block_min):
+    """Note when neuron `i` has to be looked at again if nothing arrives."""
+    due = origin + predict(S, b, rel, g, p)
+    S[b + np.uint64(DUE)] = due
+    block = np.uint64(i) >> np.uint64(BLOCK_BITS)
+    if due < block_min[block]:
+        block_min[block] = due
+
+
+def fire(state, S, i, x, t, rel, g, origin, p, block_min, out_t, out_id, n, progress):
+    """Go on where `hear` returned OWN or SET_OFF; returns the new count of spikes, or -1 - count where the list is full."""
+    b = np.uint64(i) * np.uint64(WIDTH)
+    if state == OWN:
+        n = emit_own(S, b, i, t, True, origin, p, out_t, out_id, n)
+        if S[b + np.uint64(DUE)] <= t:
+            return -1 - n
+        receive(S, b, x, rel, g, p)
     while guard(S, b, rel, g, p):
         if n >= out_t.size:
             progress[BURST] = 1
@@ -62,12 +90,7 @@ def touch(S, i, x, t, rel, g, origin, p, block_min, out_t, out_id, n, progress):
         out_id[n] = i
         n += 1
         reset(S, b, rel, p)
-    due = origin + predict(S, b, rel, g, p)
-    if due != S[b + DUE]:
-        S[b + DUE] = due
-    block = np.int64(i) >> BLOCK_BITS
-    if due < block_min[block]:
-        block_min[block] = due
+    look_ahead(S, b, i, rel, g, origin, p, block_min)
     return n
 
 

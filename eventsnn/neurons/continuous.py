@@ -14,8 +14,8 @@ Hooks are plain functions; `eventsnn.compile` puts them into the engine's loops.
 
 The engine calls, for every neuron that something reaches at `t`: its own spikes up to and including `t` (`next_spike`,
 `reset`, repeated), then `receive`, then, while `guard` holds, a spike at `t` and `reset`; at last `predict`. Own spikes before
-the end of a window are found through `predict` as well. Spike times are rounded to the absolute clock first; `reset` gets
-the rounded time.
+the end of a window are found through `predict` as well; where its time is reached, `approach` may move it on before
+`next_spike` is asked. Spike times are rounded to the absolute clock first; `reset` gets the rounded time.
 
 Two more functions give exact gradients (`eventsnn.gradients.adjoint`); a model that has them trains. They go back in time, on a
 second row per neuron, ``L[a] ... L[a + len(adjoints) - 1]``: the derivatives of a loss with respect to the neuron's state, in the
@@ -117,6 +117,14 @@ class ContinuousModel(NeuronModel):
         """Return a time before which the neuron will not spike by itself; never late, cheap rather than tight.
 
         The default is `t` itself: right for any model, but then `next_spike` is asked after every arrival.
+        """
+        return t
+
+    @staticmethod
+    def approach(S, b, t, p):
+        """Return a later time before which the neuron will not spike by itself, where it is known not to before `t`.
+
+        For models whose `next_spike` is costly; never late. The default is `t` itself: then `next_spike` is asked.
         """
         return t
 

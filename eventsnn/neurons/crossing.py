@@ -13,12 +13,17 @@ from math import exp, expm1, inf, log1p, sqrt
 EPS = 2.220446049250313e-16
 
 
-def potential_after(v, i, x, tau_mem, tau_syn):
-    """Return V after `x` ms without input."""
+def state_after(v, i, x, tau_mem, tau_syn):
+    """Return (V, i) after `x` ms without input; i to within an ulp of its value now."""
     slow, difference = max(tau_mem, tau_syn), abs(1.0 / tau_syn - 1.0 / tau_mem)
+    decay, short = exp(-x / slow), -expm1(-x * difference)
+    if tau_mem >= tau_syn:
+        mem, syn = decay, decay * (1.0 - short)
+    else:
+        mem, syn = exp(-x / tau_mem), decay
     if difference * x == 0.0:
-        return v * exp(-x / tau_mem) + i * x / tau_mem * exp(-x / tau_mem)
-    return v * exp(-x / tau_mem) + i * exp(-x / slow) * (-expm1(-x * difference)) / (tau_mem * difference)
+        return v * mem + i * x / tau_mem * mem, i * mem
+    return v * mem + i * decay * short / (tau_mem * difference), i * syn
 
 
 def largest_response(tau_mem, tau_syn):
@@ -36,13 +41,11 @@ def bound(v, i, theta, error, tau_mem, largest):
     most at its present slope.
     """
     drive = max(i, 0.0)
-    if max(v, 0.0) + drive * largest < theta * (1.0 - 1e-12) - error:
-        return inf
-    if drive <= v and v < theta - error:
-        return inf
-    if drive <= v:
-        return 0.0
-    return tau_mem * (theta - v - error - 1e-15 * (abs(v) + abs(theta) + drive)) / (drive - v) * (1.0 - 1e-12)
+    reach, rise = max(v, 0.0) + drive * largest, drive - v
+    # selections, no branches: which of the three holds cannot be foretold
+    never = (reach < theta * (1.0 - 1e-12) - error) | ((rise <= 0.0) & (v < theta - error))
+    left = theta - v - error - 1e-15 * (abs(v) + abs(theta) + drive)
+    return max(inf if never else 0.0, tau_mem * left / (rise if rise > 0.0 else inf) * (1.0 - 1e-12))
 
 
 def crossing(v, i, theta, tau_mem, tau_syn):
@@ -54,7 +57,7 @@ def crossing(v, i, theta, tau_mem, tau_syn):
     if rise > 0.0 and i > 0.0 and c > 0.0:  # a maximum lies ahead
         z = (tau_mem - tau_syn) * rise / c
         high = tau_mem * tau_syn * rise / c * (log1p(z) / z if z != 0.0 else 1.0)
-        top = potential_after(v, i, high, tau_mem, tau_syn)
+        top = state_after(v, i, high, tau_mem, tau_syn)[0]
         if top < theta:
             return inf
         x = tau_mem * (theta - v) / rise  # the tangent now; near the top its parabola is closer
@@ -65,17 +68,17 @@ def crossing(v, i, theta, tau_mem, tau_syn):
         return inf
     else:  # V comes to rest above theta, from below
         high = max(tau_mem, tau_syn)
-        while potential_after(v, i, high, tau_mem, tau_syn) < theta:
+        while state_after(v, i, high, tau_mem, tau_syn)[0] < theta:
             low, high = high, 2.0 * high
         x = 0.5 * (low + high)
     return refine(v, i, theta, x, low, high, tau_mem, tau_syn)
 
 
 def refine(v, i, theta, x, low, high, tau_mem, tau_syn):
-    """Return the crossing in [low, high] by Newton steps from `x`, halving where they leave the bracket."""
+    """Return the crossing in [low, high] by Halley steps from `x`, halving where they leave the bracket."""
     close = EPS * max(abs(theta), EPS * (abs(v) + abs(i)))
     for _ in range(200):
-        here = potential_after(v, i, x, tau_mem, tau_syn)
+        here, current = state_after(v, i, x, tau_mem, tau_syn)
         f = here - theta
         if f < 0.0:
             low = x
@@ -83,8 +86,12 @@ def refine(v, i, theta, x, low, high, tau_mem, tau_syn):
             high = x
         if abs(f) <= close or high - low <= EPS * high:
             break
-        slope = (i * exp(-x / tau_syn) - here) / tau_mem
-        new = x - f / slope if slope > 0.0 else 0.5 * (low + high)
+        slope = (current - here) / tau_mem
+        new = 0.5 * (low + high)
+        if slope > 0.0:
+            step = f / slope
+            bend = 0.5 * step * (current / tau_syn + slope) / (tau_mem * slope)  # - V'' / V' = (i / tau_syn + V') / (tau_mem V')
+            new = x - step / (1.0 + bend) if abs(bend) < 0.5 else x - step
         if abs(new - x) <= EPS * x:
             break
         if not low < new < high:

@@ -26,7 +26,7 @@ import numpy as np
 
 from eventsnn.neurons.base import Param, register
 from eventsnn.neurons.continuous import ContinuousModel, epoch_of
-from eventsnn.neurons.crossing import bound, crossing, largest_response, potential_after
+from eventsnn.neurons.crossing import bound, crossing, largest_response, state_after
 
 # modes: B, A; flow: v - E and i, both at `SINCE`
 B, A, THETA, SINCE, LOW, REST = range(6)  # ... v_threshold - E, from when it listens, v_reset - E, E
@@ -40,7 +40,7 @@ def now(S, b, t, p):
     """Return (v - E, i) at `t`, which is not before `SINCE`."""
     if FLOW:
         x = t - S[b + SINCE]
-        return potential_after(S[b + B], S[b + A], x, p.tau_mem, p.tau_syn), S[b + A] * exp(-x / p.tau_syn)
+        return state_after(S[b + B], S[b + A], x, p.tau_mem, p.tau_syn)[0], S[b + A] * exp(-x / p.tau_syn)
     a = S[b + A] * exp(-t / p.tau_syn)
     return S[b + B] * exp(-t / p.tau_mem) + a, a / p.k
 
@@ -138,6 +138,13 @@ class CubaLif(ContinuousModel):
             return since if bound(S[b + LOW], i, theta, 1e-14 * abs(a), p.tau_mem, p.largest) < inf else inf
         v = S[b + B] * g[3]
         return t + bound(v + a, i, theta, 1e-15 * (abs(v) + abs(a)), p.tau_mem, p.largest)
+
+    @staticmethod
+    def approach(S, b, t, p):
+        since = S[b + SINCE]
+        v, i = now(S, b, since, p)
+        v_then, i_then = state_after(v, i, max(t - since, 0.0), p.tau_mem, p.tau_syn)
+        return max(t, since) + bound(v_then, i_then, S[b + THETA], 1e-14 * (abs(v) + abs(i)), p.tau_mem, p.largest)
 
     @staticmethod
     def next_spike(S, b, p):

@@ -15,12 +15,13 @@ at most 256 tau_mem.
 Source: exact integration of the linear membrane equation, Rotter & Diesmann, Biological Cybernetics 81 (1999).
 """
 
-from math import exp, expm1, inf, log
+from math import expm1, inf, log
 
 import numpy as np
 
 from eventsnn.neurons.base import Param, Switch, register
 from eventsnn.neurons.continuous import ContinuousModel, epoch_of
+from eventsnn.neurons.exponential import exp
 
 NAME = "lif_continuous"  # the grid's model of the same equation is `lif`
 U, THETA, SINCE = 0, 1, 2  # (v - E) e^(t/tau), v_threshold - E, the time from which it listens
@@ -105,13 +106,11 @@ class LifDelta(ContinuousModel):
 
     @staticmethod
     def predict(S, b, t, g, p):
-        theta = S[b + THETA]
-        if SUBTRACT and t < S[b + SINCE]:
-            return S[b + SINCE]
-        if theta >= 0.0:
-            return inf
+        theta, since = S[b + THETA], S[b + SINCE]
+        if SUBTRACT and t < since:
+            return since
         # the tangent: v is concave where it rises; before `since` it is that of the curve drawn backwards
-        return max(S[b + SINCE], t + p.tau_mem * (1.0 - theta * g / S[b + U]) * (1.0 - 1e-12))
+        return max(since if theta < 0.0 else inf, t + p.tau_mem * (1.0 - theta * g / S[b + U]) * (1.0 - 1e-12))
 
     @staticmethod
     def next_spike(S, b, p):

@@ -98,7 +98,7 @@ CASES = [
 def test_engine_equals_the_heap_twin_event_for_event(case):
     made = Case(**case)
     expected = made.reference()
-    walkers = ("time", "target") if case.get("grid_delays", True) else ("target",)
+    walkers = ("time", "synapse") if case.get("grid_delays", True) else ("synapse",)
     for walker in walkers:
         result = made.run(walker=walker)
         assert result.counters["synaptic_events"] == expected[None]
@@ -113,7 +113,7 @@ def test_engine_equals_the_heap_twin_event_for_event(case):
                                   {"seed": 4, "model": "cuba", "tau_mem": 10.0, "tau_syn": 10.2}], ids=str)
 def test_windows_and_walkers_do_not_show(case):
     made = Case(**case)
-    walkers = ("time", "target") if case.get("grid_delays", True) else ("target",)
+    walkers = ("time", "synapse") if case.get("grid_delays", True) else ("synapse",)
     digests = {tuple(made.run(window=w, walker=k).rasters[n].digest() for n in SIZES) for w in WINDOWS for k in walkers}
     assert len(digests) == 1
 
@@ -127,7 +127,7 @@ def test_full_arrays_do_not_show(monkeypatch):
     monkeypatch.setattr(continuous_population, "RESERVE", 1)
     monkeypatch.setattr(SpikeLog, "__init__", small_log)
     monkeypatch.setattr(SpikeLog, "grow", grow_by_three)
-    for walker in ("time", "target"):
+    for walker in ("time", "synapse"):
         assert {n: made.run(walker=walker).rasters[n].digest() for n in SIZES} == whole
 
 
@@ -173,7 +173,7 @@ def test_poisson_trains_are_exact_keyed_and_independent_of_windows():
     network = ContinuousNetwork((Input("bg", 50),), (Population("n", 50, LifDelta, {"tau_mem": 10.0}, dtype="float64"),),
                                 (Projection("bg", "n", SparseMs(np.arange(51), np.arange(50), 0.3)),))
     runs = [run_continuous(network, {"bg": PoissonTimes(200.0, samples=2)}, 300.0, window=w, seed=3, walker=k)
-            for w in (None, 1.0, 0.07) for k in ("time", "target")]
+            for w in (None, 1.0, 0.07) for k in ("time", "synapse")]
     assert len({r.rasters["bg"].digest() + r.rasters["n"].digest() for r in runs}) == 1
     raster = runs[0].rasters["bg"]
     stream = key(3, "poisson_times", "bg")
@@ -186,7 +186,7 @@ def test_poisson_trains_are_exact_keyed_and_independent_of_windows():
     assert abs(counts.mean() - 60) < 3 and abs(counts.var() / 60 - 1) < 0.6
 
 
-@pytest.mark.parametrize("walker", ["time", "target"])
+@pytest.mark.parametrize("walker", ["time", "synapse"])
 def test_slabs_are_the_whole_raster(monkeypatch, walker):
     from eventsnn.engines import continuous
 

@@ -34,10 +34,19 @@ def test_closed_form_of_constant_drive():
 
 def test_simultaneous_arrivals_are_summed_before_the_test():
     plain = {"tau_mem": 20.0}
-    for walker in ("time", "target"):
+    for walker in ("time", "synapse"):
         assert lone(LifDelta, plain, (0.5, 0.5), (7.0, 7.0), walker=walker).rasters["n"].times.tolist() == [7.0]
         assert lone(LifDelta, plain, (0.5, -0.25, 0.75), (7.0, 7.0, 7.0), walker=walker).rasters["n"].times.tolist() == [7.0]
         assert lone(LifDelta, plain, (1.5, -0.75), (7.0, 7.0), walker=walker).rasters["n"].n_spikes == 0
+
+
+@pytest.mark.parametrize("walker", ["time", "synapse"])
+def test_sums_of_nothing_are_delivered_once(walker):
+    """A sum may be 0, also -0.0 in some orders: that something arrived still counts, and is forgotten afterwards."""
+    weights = (1.0, -1.0, -0.0, -0.0, 0.5, 0.5)
+    result = lone(LifDelta, {"tau_mem": 20.0}, weights, (7.0, 7.0, 8.0, 8.0, 9.0, 9.0), walker=walker)
+    assert result.rasters["n"].times.tolist() == [9.0]
+    assert result.counters["synaptic_events"] == 6 and result.counters["neuron_updates"] == 3
 
 
 def test_a_residue_at_threshold_spikes_again_at_the_same_instant():
@@ -86,7 +95,7 @@ def test_ungated_ramps_equal_relu_where_nothing_is_early():
     np.testing.assert_allclose(np.where(np.isfinite(first), 16.0 - first, 0), hidden, atol=64 * 2.3e-16 * 20)
     np.testing.assert_allclose(result.readout, hidden @ w2 + b2, atol=1e-13)
     digests = {run_continuous(network, {"x": raster}, 16.0, window=w, walker=k).rasters["h"].digest()
-               for w in (None, 1.0, 0.3) for k in ("time", "target")}
+               for w in (None, 1.0, 0.3) for k in ("time", "synapse")}
     assert digests == {result.rasters["h"].digest()}
 
 
@@ -149,7 +158,7 @@ def test_ramps_equal_the_heap_twin_also_where_spikes_are_early(alpha1):
     synapses = [(i, j, w[i, j], 0.0) for i in range(30) for j in range(20)]
     spikes = list(zip(raster.times.tolist(), raster.ids.tolist(), [1.0] * 30))
     expected = twin.simulate({"h": neurons}, [("x", "h", synapses)], {"x": spikes}, 3.0)["h"]
-    runs = [run_continuous(network, {"x": raster}, 3.0, walker=walker) for walker in ("time", "target", "dense")]
+    runs = [run_continuous(network, {"x": raster}, 3.0, walker=walker) for walker in ("time", "synapse", "dense")]
     assert len({r.rasters["h"].digest() for r in runs}) == 1
     for found in (r.rasters["h"] for r in runs):
         assert found.ids.tolist() == [i for _, i in expected]
