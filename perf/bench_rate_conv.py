@@ -1,7 +1,7 @@
-"""A rate-coded convolutional network of integrate-and-fire neurons, 100 steps: whole run, one thread.
+"""A rate-coded convolutional network of integrate-and-fire neurons, 100 steps: a whole run of the prepared network.
 
-64C3-64C3-P2-128C3-128C3-P2-256-10, Poisson-like input at 10 %. Yardsticks: the time-stepped twin on the same network, and
-PyTorch stepping it densely (channels last, inference mode), spike for spike up to the rounding of its convolutions.
+64C3-64C3-P2-128C3-128C3-P2-256-10, Poisson-like input at 10 %, one thread. Yardsticks: the time-stepped twin on the same network,
+and PyTorch stepping it densely (channels last, inference mode), spike for spike up to the rounding of its convolutions.
 Bound: one addition per synaptic event plus one update per neuron and step where something arrived. `dense_per_event` is how
 many multiply-adds PyTorch does for each of our additions.
 """
@@ -28,6 +28,7 @@ from eventsnn import (
     Readout,
     Relay,
     SpikeRaster,
+    prepare,
     run,
 )
 from eventsnn.engines.feed import grid_rows
@@ -119,8 +120,9 @@ def main():
         plan = make_plan(network)
         steps, feed = grid_rows(plan, {"x": raster}, None)
         worker = GridRun(plan, steps)
-        works = {"run": lambda: run(network, {"x": raster}, record=()), "engine": lambda: worker.run(feed(0)),
-                 "stepped": lambda: run(network, {"x": raster}, engine="stepped", record=()), "torch": lambda: twin(frames)}
+        ready = prepare(network)
+        works = {"run": lambda: run(ready, {"x": raster}, record=()), "engine": lambda: worker.run(feed(0)),
+                 "stepped": lambda: run(ready, {"x": raster}, engine="stepped", record=()), "torch": lambda: twin(frames)}
         times = {name: median for name, (median, _) in cpu_seconds(works, rounds=5, inner=1).items()}
         neurons = sum(p["neurons"] for p in event.per_population.values())
         events, dense = event.counters["synaptic_events"], plan.dense_events * STEPS

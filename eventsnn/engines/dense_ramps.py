@@ -8,8 +8,8 @@ Only where a neuron comes within the bound are its steps taken one by one.
 
 import numpy as np
 
+from eventsnn.bits import row_of
 from eventsnn.compile import specialise
-from eventsnn.engines.bits import row_of
 from eventsnn.engines.borrow import borrowed
 from eventsnn.engines.ordering import sort_events
 from eventsnn.neurons.ramp_continuous import LinearRamp

@@ -6,7 +6,7 @@ the sorted spike list, found through the offsets per pixel (`unit_ptr`).
 
 import numpy as np
 
-from eventsnn.engines.bits import append_places, byte_mask
+from eventsnn.bits import append_places, byte_mask
 
 
 def average_values(ids, amps, times, unit_ptr, rows, geometry, signs, out, out_times, n):

@@ -14,15 +14,16 @@ from eventsnn.engines.noise import NOISE, noise_on_grid
 from eventsnn.engines.plan import is_input
 from eventsnn.engines.points import read_spikes
 from eventsnn.engines.spikes import SpikeList
+from eventsnn.errors import NetworkError
 from eventsnn.network import Population
 from eventsnn.network_checks import edges
 from eventsnn.relays import kernels as pools
 
-CELL_BUDGET = 2**19  # bytes of cells per population and slab: half of a typical L2 cache
+CELL_BUDGET = 2**20  # bytes of cells per population and slab: a typical L2 cache; shorter slabs ask more neurons when to wake
 
 
 class GridRun:
-    """Arrays of one worker; runs one sample after another.
+    """Arrays of one worker; runs one sample after another. A worker whose run was broken off by an error is of no more use.
 
     Parameters
     ----------
@@ -67,6 +68,10 @@ class GridRun:
         self.populations = {n: PopulationState(plan.nodes[n], widest[n]) for n in plan.order
                             if isinstance(plan.nodes[n].node, Population)}
         self.counters = dict.fromkeys(("synaptic_events", "instants"), 0)
+        self.spikes = {}
+        # which row of a source's spikes arrives in the instant t after a delay d: entry t - d + longest, -1 for none
+        self.longest = max([0, *(link.delay for node in plan.nodes.values() for link in node.links)])
+        self.rows = np.maximum(np.arange(-self.longest, steps), -1)
 
     def _window(self, group, slab):
         """Return how many instants the group may take at a time: no spike may be needed before its slab is done."""
@@ -99,13 +104,14 @@ class GridRun:
         Returns
         -------
         dict
-            Name -> SpikeList of everything that spiked.
+            Name -> SpikeList of everything that spiked, until the next sample.
         """
-        self.spikes, self.schedules, self.relay_states = {}, {}, {}
+        self.schedules, self.drive_rows, self.relay_states = {}, {}, {}
         for name, node in self.plan.nodes.items():
-            self.spikes[name] = SpikeList(node, self.steps, node.size + 1024)
             if is_input(node):
                 self._fill_input(node, inputs[name])
+            else:
+                self._empty_list(node, self.steps, node.size + 1024)
         for population in self.populations.values():
             population.reset()
         self.traces, self.readouts, self.done = {name: [] for name in self.traced}, {}, 0
@@ -142,13 +148,21 @@ class GridRun:
 
     def _fill_input(self, node, given):
         if len(given) == 3:
-            self.spikes[node.name].fill(*given)
+            self._empty_list(node, self.steps, 1).fill(*given)
             return
         values, scheduled = given
         ids = np.flatnonzero(values)
-        self.spikes[node.name] = SpikeList(node, 1, 1)
-        self.spikes[node.name].fill(np.array([0, ids.size]), ids, values[ids])
+        self._empty_list(node, 1, 1).fill(np.array([0, ids.size]), ids, values[ids])
         self.schedules[node.name] = scheduled
+        self.drive_rows[node.name] = np.concatenate([np.full(self.longest, -1), np.where(scheduled, 0, -1)])
+
+    def _empty_list(self, node, rows, capacity):
+        """Return the node's spike list without spikes; its arrays are those of the sample before, where they fit."""
+        found = self.spikes.get(node.name)
+        if found is None or found.row_ptr.size != rows + 1:
+            found = self.spikes[node.name] = SpikeList(node, rows, capacity)
+        found.n, found.rounded = 0, {}
+        return found
 
     def _advance(self, node, t0, rows):
         if isinstance(node.node, Population):
@@ -169,17 +183,13 @@ class GridRun:
 
     def _deliver(self, node, t0, rows):
         state = self.populations[node.name]
-        flat = state.cells.reshape(-1)
         for link in node.links:
-            source = self.spikes[link.source]
-            at = np.arange(t0 - link.delay, t0 - link.delay + rows)
-            if link.source in self.schedules:
-                scheduled = self.schedules[link.source]
-                at = np.where((at >= 0) & scheduled[np.maximum(at, 0)], 0, -1)
-            elif source.row_ptr[max(at[0], 0)] == source.row_ptr[max(at[-1] + 1, 0)]:
+            source, first = self.spikes[link.source], t0 - link.delay
+            at = self.drive_rows.get(link.source, self.rows)[first + self.longest:][:rows]
+            if link.source not in self.drive_rows and source.row_ptr[max(first, 0)] == source.row_ptr[max(first + rows, 0)]:
                 continue
-            self.counters["synaptic_events"] += link.deliver(source, source.amplitudes_as(node.dtype),
-                                                             np.maximum(at, -1), flat, state.marks)
+            self.counters["synaptic_events"] += link.deliver(source, source.amplitudes_as(node.dtype), at, state.flat,
+                                                             state.marks)
         for port, values, when in node.drives:
             for r in np.flatnonzero(scheduled_steps(when, t0 + rows)[t0:]):
                 state.cells[r, :, port] += values
@@ -189,7 +199,7 @@ class GridRun:
         state, spikes, row = self.populations[node.name], self.spikes[node.name], 0
         while True:
             row, spikes.n = node.kernels["evaluate"](
-                state.state, state.last, state.cells, state.marks, state.words, self.everything, node.maps, node.p,
+                state.state, state.last, state.cells, state.marks, self.everything, node.maps, node.p,
                 state.shape, t0, row, rows, state.calendar, spikes.out, spikes.n, state.counters)
             if row == rows:
                 return
@@ -197,9 +207,9 @@ class GridRun:
 
     def _pool(self, node, t0, rows):
         relay, spikes, source = node.node.kind, self.spikes[node.name], self.spikes[node.node.source]
-        scheduled = self.schedules.get(node.node.source)
-        if scheduled is not None:
-            raise_drive_into_pool(node.name)
+        if node.node.source in self.schedules:
+            raise NetworkError(f"relay {node.name}: a pool takes spikes, its input was given a drive; pool the values before "
+                               "the run")
         if relay.kind in NOISE:
             noise_on_grid(self, node, t0, rows)
             return
@@ -226,13 +236,6 @@ class GridRun:
                 made = (signs, np.zeros((relay.size ** 2, node.size), np.uint8), np.zeros(node.size, np.uint8))
             self.relay_states[node.name] = made
         return self.relay_states[node.name]
-
-
-def raise_drive_into_pool(name):
-    """Explain that a pool cannot take a drive."""
-    from eventsnn.errors import NetworkError
-
-    raise NetworkError(f"relay {name}: a pool takes spikes, its input was given a drive; pool the values before the run")
 
 
 def scheduled_steps(schedule, steps):

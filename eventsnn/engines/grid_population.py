@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from eventsnn.engines.queue import new_calendar
+from eventsnn.engines.queue import clear, new_calendar
 from eventsnn.projections.rowsum import aligned_zeros
 
 
@@ -22,18 +22,17 @@ class PopulationState:
         self.state = np.zeros((node.units, *node.initial.shape), node.dtype)
         self.last = np.zeros(node.units, np.int64)
         self.cells = aligned_zeros((window, node.units, node.ports, node.padded), node.dtype)
-        self.marks = np.zeros((window, -(-node.units // 8) * 8), np.uint8)
-        self.words = self.marks.view(np.uint64)
+        self.flat = self.cells.reshape(-1)
+        self.marks = np.zeros((window, -(-node.units // 64) * 64), np.uint8)
         self.counters = np.zeros(3, np.int64)  # wake-ups pushed, wake-ups popped, neurons updated
+        self.calendar = new_calendar(node.units)
         self.reset()
 
     def reset(self):
-        """Go back to before the first step."""
+        """Go back to before the first step; cells and marks are 0 between two slabs, for who reads them clears them."""
         self.state[:] = self.node.initial
         self.last[:] = -1
-        self.cells[:] = 0
-        self.marks[:] = 0
-        self.calendar = new_calendar(self.node.units)
+        clear(*self.calendar)
 
     def peek(self, steps):
         """Return all state variables (variables, n) as they are after `steps` steps; the run goes on as if unseen."""
@@ -45,7 +44,9 @@ class PopulationState:
 
     def settle(self, steps):
         """Take the silent steps that are still owed, up to the end of step `steps - 1`."""
-        self.node.kernels["settle"](self.state, self.last, steps, self.node.lanes, self.node.ports, self.node.p, self.node.maps)
+        if "settle" in self.node.kernels:
+            self.node.kernels["settle"](self.state, self.last, steps, self.node.lanes, self.node.ports, self.node.p,
+                                        self.node.maps)
 
     def variable(self, k):
         """Return state variable k of all neurons, (n,)."""

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from eventsnn.compile import specialise
-from eventsnn.projections import Conv2d, Dense
+from eventsnn.projections import Conv2d, Dense, rowsum
 from eventsnn.projections.conv2d import deliver_conv2d
 from eventsnn.projections.dense import deliver_dense
-from eventsnn.projections.rowsum import add_rows, add_scaled_rows, aligned_zeros, narrowed
+from eventsnn.projections.rowsum import aligned_zeros, narrowed
 from eventsnn.projections.sparse import deliver_sparse
 
 LARGE = 2**20  # bytes: weights beyond a typical L2 cache are worth keeping in fewer bits; others are faster as they are
@@ -46,7 +46,7 @@ def _dense(synapses, target, port, scaled):
     weights = aligned_zeros((count, target.units, target.padded), target.dtype)
     weights[:, :, :target.lanes] = synapses.weights.reshape(count, target.units, target.lanes)
     flat, geometry = _stored(weights), np.array([target.units, target.ports, port, target.padded])
-    kernel = specialise(deliver_dense, add_spikes=add_scaled_rows if scaled else add_rows)
+    kernel = specialise(deliver_dense, add_spikes=_row_sum(flat, scaled))
 
     def deliver(spikes, amps, rows, cells, marks):
         return target.size * kernel(spikes.ids, amps, spikes.row_ptr, rows, flat, cells, marks, geometry)
@@ -61,12 +61,19 @@ def _conv2d(synapses, source, target, port, scaled):
     flat = _stored(weights)
     geometry = np.array([target.units, target.ports, port, target.padded, out_channels, *source.shape[:2], channels,
                          target.shape[1], kernel_y, kernel_x, *synapses.stride, *synapses.pads(*source.shape[:2])])
-    kernel = specialise(deliver_conv2d, add_spikes=add_scaled_rows if scaled else add_rows, SCALED=scaled)
+    kernel = specialise(deliver_conv2d, add_spikes=_row_sum(flat, scaled), SCALED=scaled)
 
     def deliver(spikes, amps, rows, cells, marks):
         return kernel(spikes.ids, amps, spikes.unit_ptr, rows, flat, cells, marks, geometry, *spikes.scratch(target.dtype))
 
     return deliver, flat.nbytes
+
+
+def _row_sum(weights, scaled):
+    """Return the innermost loop of delivery for these weights."""
+    if weights.nbytes > LARGE:
+        return rowsum.add_scaled_rows if scaled else rowsum.add_rows
+    return rowsum.add_near_scaled_rows if scaled else rowsum.add_near_rows
 
 
 def _stored(weights):

@@ -167,7 +167,8 @@ def _prepare_population(node):
         return
     hooks = {"step": model.step, "IDLE": model.IDLE, **shared}
     node.kernels["evaluate"] = specialise(loops.evaluate, wake=model.wake, UNIT_AMPLITUDE=node.unit_amplitude, **hooks)
-    node.kernels["settle"] = specialise(loops.settle, **hooks)
+    if not hooks["IDLE"]:  # else silent steps change nothing, none is ever owed
+        node.kernels["settle"] = specialise(loops.settle, **hooks)
 
 
 def is_input(node):

@@ -32,7 +32,7 @@ def prepare(network):
     -------
     Prepared
         To be given to `run` in place of the network, from any number of threads; the results are the same. It keeps the
-        weights in the order in which they are read, and the working memory of the last run of a gated network.
+        weights in the order in which they are read, and the working memory of the last run.
 
     Raises
     ------

@@ -23,9 +23,15 @@ def new_calendar(units, buckets=1024):
     buckets : int
         A power of two.
     """
-    nodes = np.full((units, 4), -1, dtype=np.int32)
+    head, nodes = np.empty(buckets, np.int32), np.empty((units, 4), np.int32)
+    clear(head, nodes)
+    return head, nodes
+
+
+def clear(head, nodes):
+    """Take all wake-ups out of the calendar."""
+    head[:] = -1
     nodes[:, DUE] = IDLE_NODE
-    return np.full(buckets, -1, dtype=np.int32), nodes
 
 
 def cancel(head, nodes, unit):

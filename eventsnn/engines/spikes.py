@@ -5,8 +5,8 @@ A row is an instant of one sample (grid clock) or a whole sample (gated networks
 
 import numpy as np
 
+from eventsnn.bits import append_places
 from eventsnn.compile import specialise
-from eventsnn.engines.bits import append_places
 
 SLACK = 16  # entries that may be read behind the end of a list
 
@@ -99,11 +99,14 @@ def with_slack(values, dtype):
 def count_units(ids, row_ptr, unit_ptr, units, lanes):
     """Fill the offsets per (row, unit) of a sorted spike list."""
     for r in range(row_ptr.size - 1):
-        k = row_ptr[r]
-        for unit in range(units):
-            while k < row_ptr[r + 1] and ids[k] < (unit + 1) * lanes:
-                k += 1
-            unit_ptr[r * units + unit + 1] = k
+        ends = unit_ptr[r * units + 1:(r + 1) * units + 1]
+        ends[:] = row_ptr[r]
+        for k in range(row_ptr[r], row_ptr[r + 1]):
+            ends[np.uint32(ids[k]) // np.uint32(lanes)] = k + 1
+        last = row_ptr[r]
+        for unit in range(units):  # no branches: which units have spikes cannot be foretold
+            last = max(last, ends[unit])
+            ends[unit] = last
 
 
 def order_by_id(offsets, first, last, ids, times, amps, row_ptr, new_ids, new_times, new_amps, slots, words, places):

@@ -77,10 +77,13 @@ def spread(job, threads):
 
 def _work_grid(job, first, last):
     steps, feed = grid_rows(job.plan, job.inputs, job.duration)
-    worker = GridRun(job.plan, steps, everything=job.engine == "stepped", interleaved=job.schedule == "interleaved",
-                     slab=job.slab, traced=job.traced, points=point_steps(steps, job.every), exit_rule=job.exit_rule,
-                     seed=job.seed)
-    parts = []
+    kind, parts = (steps, job.engine, job.schedule, job.slab, job.seed), []
+    watched = job.traced or job.every is not None or job.exit_rule is not None
+    worker = None if watched else job.spare.pop(kind, None)
+    if worker is None:
+        worker = GridRun(job.plan, steps, everything=job.engine == "stepped", interleaved=job.schedule == "interleaved",
+                         slab=job.slab, traced=job.traced, points=point_steps(steps, job.every), exit_rule=job.exit_rule,
+                         seed=job.seed)
     for sample in range(first, last):
         before = {n: s.counters.copy() for n, s in worker.populations.items()}
         worker.counters["synaptic_events"] = 0
@@ -89,6 +92,9 @@ def _work_grid(job, first, last):
         worker.counters["instants"] = worker.done
         parts.append(grid_part(job, worker, lists, before, steps))
         job.advance(1)
+    if not watched:
+        job.spare.clear()
+        job.spare[kind] = worker
     return parts
 
 

@@ -34,16 +34,18 @@ ROWS = 0  # replaced when compiled: rows of a table, where they are few; else 0
 
 def _due(v, c, i, p, maps):
     """Return the spike that the thresholds ask for: `up` is the first half of the rows, `down` the second."""
-    up = down = False
     if ROWS > 0:
-        for j in range(ROWS):
-            up = up | ((c == j) & (v >= maps[j, i]))
-            down = down | ((c == j + 1) & (v < maps[ROWS + j, i]))
+        up, down = maps[0, i], maps[ROWS, i]
+        for j in range(1, ROWS):
+            upper, lower = maps[j, i], maps[ROWS + j, i]
+            up = upper if c == j else up
+            down = lower if c == j + 1 else down
+        rises, falls = (c < ROWS) & (v >= up), (c >= 1) & (v < down)
     else:
         levels, here = np.int64(p.levels), np.int64(c)
-        up = here < levels and v >= maps[min(here, levels - 1), i]
-        down = here >= 1 and v < maps[levels + max(here - 1, 0), i]
-    return 1 if up else (-1 if down else 0)
+        rises = here < levels and v >= maps[min(here, levels - 1), i]
+        falls = here >= 1 and v < maps[levels + max(here - 1, 0), i]
+    return 1 if rises else (-1 if falls else 0)
 
 
 @register
@@ -85,7 +87,7 @@ class Signed(GridModel):
 
     @staticmethod
     def step(state, i, inputs, t, p, maps):
-        v, c = state[V, i] + inputs[0, i], state[COUNT, i]
+        v, c = state.dtype.type(state[V, i] + inputs[0, i]), state[COUNT, i]
         s = _due(v, c, i, p, maps)
         state[V, i] = v
         state[COUNT, i] = c + s

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from eventsnn.errors import NetworkError
+from eventsnn.projections.copying import copy_plus
 from eventsnn.projections.rowsum import add_rows as add_spikes  # the default of the hook in deliver_conv2d
-from eventsnn.projections.rowsum import copy_plus
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,24 +116,27 @@ def deliver_conv2d(ids, amps, unit_ptr, source_rows, weights, cells, marks, geom
         first = source_rows[r] * height * width
         if unit_ptr[first] == unit_ptr[first + height * width]:
             continue
-        for unit in range(units):
-            y0 = unit // out_width * stride_y - pad_y
-            x0 = unit % out_width * stride_x - pad_x
-            left, right = max(x0, 0), min(x0 + kernel_x, width)
-            m = 0
-            for ky in range(max(0, -y0), min(kernel_y, height - y0)):
-                pixel = (y0 + ky) * width
-                a, b = unit_ptr[first + pixel + left], unit_ptr[first + pixel + right]
-                base = ky * kernel_x * channels - (pixel + x0) * channels
-                copy_plus(ids, a, rows, m, b - a, base)
-                if SCALED:
-                    copy_plus(amps, a, row_amps, m, b - a, 0)
-                m += b - a
-            if m > 0:
-                at = ((r * units + unit) * ports + port) * padded
-                add_spikes(cells, at, weights, 0, padded, rows, row_amps, m, padded)
-                marks[r, unit] = 1
-                events += m * out_channels
+        for y in range(units // out_width):
+            y0 = y * stride_y - pad_y
+            low, high = max(0, -y0), min(kernel_y, height - y0)
+            for x in range(out_width):
+                x0 = x * stride_x - pad_x
+                left, right = max(x0, 0), min(x0 + kernel_x, width)
+                m = 0
+                for ky in range(low, high):
+                    pixel = (y0 + ky) * width
+                    a, b = unit_ptr[np.uint64(first + pixel + left)], unit_ptr[np.uint64(first + pixel + right)]
+                    base = (ky * kernel_x - pixel - x0) * channels
+                    copy_plus(ids, a, rows, m, b - a, base)
+                    if SCALED:
+                        copy_plus(amps, a, row_amps, m, b - a, 0)
+                    m += b - a
+                if m > 0:
+                    unit = y * out_width + x
+                    at = ((r * units + unit) * ports + port) * padded
+                    add_spikes(cells, at, weights, 0, padded, rows, row_amps, m, padded)
+                    marks[r, unit] = 1
+                    events += m * out_channels
     return events
 
 

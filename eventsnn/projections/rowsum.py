@@ -49,7 +49,7 @@ def _fetch(builder, start, size):
         builder.call(fetch, [place, i32(0), i32(3), i32(1)])  # to read, keep in all caches, data
 
 
-def _emit_block(builder, count, ops, cell_type, weight_type, pointers, m, weighted):
+def _emit_block(builder, count, ops, cell_type, weight_type, pointers, m, weighted, near):
     """Emit: for r in rows: acc_k = acc_k + w[row][k] (* amplitude), for `count` vectors of 16 targets."""
     import llvmlite.ir as ir
 
@@ -65,8 +65,9 @@ def _emit_block(builder, count, ops, cell_type, weight_type, pointers, m, weight
     sums = [builder.phi(vector) for _ in range(count)]
     row = builder.sext(builder.load(builder.gep(rows, [r])), i64)
     start = builder.gep(weights, [builder.mul(row, stride)])
-    later = builder.sext(builder.load(builder.gep(rows, [builder.add(r, i64(AHEAD))])), i64)
-    _fetch(builder, builder.gep(weights, [builder.mul(later, stride)]), count * LANE * ops["weight_size"])
+    if not near:
+        later = builder.sext(builder.load(builder.gep(rows, [builder.add(r, i64(AHEAD))])), i64)
+        _fetch(builder, builder.gep(weights, [builder.mul(later, stride)]), count * LANE * ops["weight_size"])
     amp = ops["splat"](builder, builder.load(builder.gep(amps, [r])), vector) if weighted else None
     new = []
     for k in range(count):
@@ -87,7 +88,7 @@ def _emit_block(builder, count, ops, cell_type, weight_type, pointers, m, weight
         builder.store(result, address, align=1)
 
 
-def _build(weighted):
+def _build(weighted, near=False):
     """Return the intrinsic: blocks of up to 256 targets are held in vector registers over all rows."""
     import llvmlite.binding
     import llvmlite.ir as ir
@@ -127,7 +128,7 @@ def _build(weighted):
                 builder.cbranch(fits, body, end)
                 builder.position_at_end(body)
                 pointers = (builder.gep(cell, [here]), builder.gep(weight, [here]), data(5), data(6), stride)
-                _emit_block(builder, count, ops, cell_type, weight_type, pointers, m, weighted)
+                _emit_block(builder, count, ops, cell_type, weight_type, pointers, m, weighted, near)
                 builder.store(builder.add(here, i64(count * LANE)), column)
                 builder.branch(test)
                 builder.position_at_end(end)
@@ -196,55 +197,13 @@ def add_scaled_rows(cells, cell0, weights, column0, stride, rows, amps, m, width
         cells[cell0:cell0 + width] += np.multiply(widened(weights[start:start + width], cells.dtype), amps[r])
 
 
-def _build_copy():
-    """Return the intrinsic of `copy_plus`: whole vectors of 16, at least one, whatever the count."""
-    import llvmlite.ir as ir
-    from numba.core import types
-    from numba.extending import intrinsic
-
-    @intrinsic
-    def copy(typing, source, a, target, m, count, base):
-        signature = types.void(source, a, target, m, count, base)
-
-        def codegen(context, builder, sig, arguments):
-            i64 = ir.IntType(64)
-            element = context.get_value_type(sig.args[0].dtype)
-            vector = ir.VectorType(element, LANE)
-            numbers = [context.cast(builder, arguments[k], sig.args[k], types.int64) for k in (1, 3, 4)]
-            read = builder.gep(context.make_array(sig.args[0])(context, builder, arguments[0]).data, [numbers[0]])
-            write = builder.gep(context.make_array(sig.args[2])(context, builder, arguments[2]).data, [numbers[1]])
-            plus = None
-            if isinstance(sig.args[0].dtype, types.Integer):
-                one = context.cast(builder, arguments[5], sig.args[5], sig.args[0].dtype)
-                filled = builder.insert_element(ir.Constant(vector, ir.Undefined), one, ir.IntType(32)(0))
-                mask = ir.Constant(ir.VectorType(ir.IntType(32), LANE), [0] * LANE)
-                plus = builder.shuffle_vector(filled, ir.Constant(vector, ir.Undefined), mask)
-            before = builder.block
-            loop, done = builder.append_basic_block("copy"), builder.append_basic_block("copied")
-            builder.branch(loop)
-            builder.position_at_end(loop)
-            k = builder.phi(i64)
-            value = builder.load(builder.bitcast(builder.gep(read, [k]), vector.as_pointer()), align=1)
-            value = value if plus is None else builder.add(value, plus)
-            builder.store(value, builder.bitcast(builder.gep(write, [k]), vector.as_pointer()), align=1)
-            following = builder.add(k, i64(LANE))
-            builder.cbranch(builder.icmp_signed("<", following, numbers[2]), loop, done)
-            k.add_incoming(i64(0), before)
-            k.add_incoming(following, loop)
-            builder.position_at_end(done)
-            return context.get_dummy_value()
-
-        return signature, codegen
-
-    return copy
+@lowered(lambda: _build(weighted=False, near=True))
+def add_near_rows(cells, cell0, weights, column0, stride, rows, amps, m, width):
+    """Like `add_rows`, of weights that stay in a cache nearby: no row is fetched in advance."""
+    add_rows(cells, cell0, weights, column0, stride, rows, amps, m, width)
 
 
-@lowered(_build_copy)
-def copy_plus(source, a, target, m, count, base):
-    """Write ``source[a : a + count] + base`` to ``target[m:]``, in blocks of 16 (short loops of random length cost more).
-
-    Up to 16 elements behind the end are read and written; `base` is added to integers only.
-    """
-    whole = max(LANE, -(-count // LANE) * LANE)
-    plus = base if source.dtype.kind == "i" else 0
-    target[m:m + whole] = source[a:a + whole] + source.dtype.type(plus)
+@lowered(lambda: _build(weighted=True, near=True))
+def add_near_scaled_rows(cells, cell0, weights, column0, stride, rows, amps, m, width):
+    """Like `add_scaled_rows`, of weights that stay in a cache nearby."""
+    add_scaled_rows(cells, cell0, weights, column0, stride, rows, amps, m, width)

@@ -6,29 +6,32 @@ a contiguous piece of the sorted spike list, found through the offsets per pixel
 
 import numpy as np
 
+from eventsnn.bits import append_places, byte_mask
+
 
 def average_pool(ids, amps, unit_ptr, rows, geometry, area, out, n, amp_kind):
     """Merge the spikes of each window and channel: one spike of amplitude (sum in ascending source) / area."""
     out_ids, out_amps, row_ptr, out_unit_ptr = out
     height, width, channels, out_height, out_width, size, stride = geometry
     total = np.zeros(channels, amp_kind.dtype)
-    touched = np.zeros(channels, np.uint8)
+    touched = np.zeros(channels + 64, np.uint8)
     for r in range(rows[0], rows[1]):
         first = r * height * width
         for pixel in range(out_height * out_width):
             top, left = pixel // out_width * stride, pixel % out_width * stride
-            some = False
             for y in range(top, top + size):
                 for k in range(unit_ptr[first + y * width + left], unit_ptr[first + y * width + left + size]):
-                    c = ids[k] % channels
+                    c = np.uint32(ids[k]) % np.uint32(channels)
                     total[c] += amps[k] if SCALED else amp_kind[0]
                     touched[c] = 1
-                    some = True
-            if some:
-                for c in range(channels):
-                    out_ids[n], out_amps[n] = pixel * channels + c, total[c] / area
-                    n += touched[c] != 0 and total[c] != 0
-                    total[c], touched[c] = 0, 0
+            found = n
+            for c in range(0, channels, 64):
+                found = append_places(byte_mask(touched, c), c, out_ids, found)
+            for k in range(n, found):
+                c = out_ids[k]
+                out_ids[n], out_amps[n] = pixel * channels + c, total[c] / area
+                n += total[c] != 0
+                total[c], touched[c] = 0, 0
             out_unit_ptr[r * out_height * out_width + pixel + 1] = n
         row_ptr[r + 1] = n
     return n
@@ -39,28 +42,23 @@ def gated_max_pool(ids, amps, unit_ptr, rows, geometry, counts, out, n, amp_kind
     out_ids, out_amps, row_ptr, out_unit_ptr = out
     height, width, channels, out_height, out_width, size, stride = geometry
     now = np.zeros((channels, size * size), amp_kind.dtype)
-    touched, seen = np.zeros(channels, np.uint8), np.empty(channels, np.int64)
+    touched, seen = np.zeros(channels + 64, np.uint8), np.empty(channels + 4, np.int64)
     for r in range(rows[0], rows[1]):
         first = r * height * width
         for k in range(unit_ptr[first], unit_ptr[first + height * width]):
             counts[ids[k]] += amps[k] if SCALED else amp_kind[0]
         for pixel in range(out_height * out_width):
             top, left = pixel // out_width * stride, pixel % out_width * stride
-            found = 0
             for y in range(size):
                 for x in range(size):
                     source = (top + y) * width + left + x
                     for k in range(unit_ptr[first + source], unit_ptr[first + source + 1]):
                         c = ids[k] - source * channels
                         now[c, y * size + x] = amps[k] if SCALED else amp_kind[0]
-                        if touched[c] == 0:
-                            touched[c] = 1
-                            at = found  # few channels spike: keep them ascending
-                            while at > 0 and seen[at - 1] > c:
-                                seen[at] = seen[at - 1]
-                                at -= 1
-                            seen[at] = c
-                            found += 1
+                        touched[c] = 1
+            found = 0
+            for c in range(0, channels, 64):
+                found = append_places(byte_mask(touched, c), c, seen, found)
             for j in range(found):
                 c, best = seen[j], 0
                 highest = counts[(top * width + left) * channels + c]

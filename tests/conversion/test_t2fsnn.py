@@ -13,7 +13,7 @@ from eventsnn.conversion.t2fsnn import to_t2fsnn
 from eventsnn.encoders import ttfs_kernel
 from eventsnn.errors import ModelError
 from eventsnn.relays import Deletion, EarliestPool, GatedMaxPool, Jitter
-from eventsnn.scenario.network_file import load_network, save_network
+from eventsnn.scenario.network.file import load_network, save_network
 from tests.reference.compare import assert_same
 
 N = 24

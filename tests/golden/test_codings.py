@@ -9,7 +9,7 @@ from eventsnn.conversion.coding import to_coding
 from eventsnn.conversion.t2fsnn import to_t2fsnn
 from eventsnn.encoders import burst, constant, phase, poisson, ttfs_kernel
 from eventsnn.files.datasets import load
-from eventsnn.scenario.find import SHIPPED
+from eventsnn.scenario.text.find import SHIPPED
 from tests.reference import coding
 from tests.reference import coding_conversion as conversion
 from tests.reference.compare import assert_same, difference, same, spikes_of

@@ -9,7 +9,7 @@ from eventsnn.conversion.coding import to_coding
 from eventsnn.conversion.ttfs import to_ramps
 from eventsnn.encoders import constant, ttfs
 from eventsnn.files.datasets import load
-from eventsnn.scenario.find import SHIPPED
+from eventsnn.scenario.text.find import SHIPPED
 
 
 @pytest.fixture(scope="module")

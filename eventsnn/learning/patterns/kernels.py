@@ -9,7 +9,7 @@ from collections import namedtuple
 
 import numpy as np
 
-from eventsnn.engines.bits import append_places, byte_mask
+from eventsnn.bits import append_places, byte_mask
 from eventsnn.projections.rowsum import add_rows, add_scaled_rows
 from eventsnn.quantise import shift
 from eventsnn.random import philox4x32

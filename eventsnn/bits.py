@@ -71,12 +71,12 @@ def lowest_bit(word, unused):
 
 
 def append_places(mask, first, places, n):
-    """Append ``first + k`` for every set bit k of `mask`, ascending; four at a time, up to three slots are overwritten."""
+    """Append ``first + k`` for every set bit k of `mask`, ascending; four at a time, up to four slots are overwritten."""
     count = count_bits(mask, 0)
     one = np.uint64(1)
-    for q in range(0, count, 4):
+    for q in range(0, max(count, 1), 4):  # whether there is one cannot be foretold: four are written in any case
         for k in range(4):
-            places[n + q + k] = first + lowest_bit(mask, 0)
+            places[np.uint64(n + q + k)] = first + lowest_bit(mask, 0)
             mask &= mask - one
     return n + count
 
