@@ -81,6 +81,13 @@ def append_places(mask, first, places, n):
     return n + count
 
 
+def append_flagged(flags, size, first, places, n):
+    """Append ``first + k`` for every non-zero ``flags[k]``, k < size, ascending; flags behind are 0 up to a multiple of 64."""
+    for k in range(0, size, 64):
+        n = append_places(byte_mask(flags, k), first + k, places, n)
+    return n
+
+
 def _build_row():
     from numba.core import cgutils, types
     from numba.extending import intrinsic

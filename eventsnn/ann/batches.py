@@ -5,6 +5,8 @@ import numpy as np
 from eventsnn.ann.torch_net import torch
 from eventsnn.errors import DataError
 
+DRAWS = 8  # uniform numbers per image and epoch
+
 
 def check_data(graph, dataset, crop=0):
     """Return (images, labels) as arrays that fit the graph once a square of side `crop` is cut; DataError says what does not."""
@@ -44,10 +46,10 @@ def prepared(batch, shape, settings, draws=None):
     shape : tuple of int
         Input shape of the network.
     settings : TrainSettings
-        Its `shift`, `flip`, `crop`, `rotate`, `brightness`, `contrast` and `standardise`.
-    draws : torch.Tensor, shape (6, n), optional
-        Uniform numbers in [0, 1): vertical and horizontal place, flip, brightness, contrast, angle. None: evaluation, which
-        crops the middle and augments nothing.
+        Its `shift`, `flip`, `crop`, `rotate`, `brightness`, `contrast`, `cutout` and `standardise`.
+    draws : torch.Tensor, shape (DRAWS, n), optional
+        Uniform numbers in [0, 1): vertical and horizontal place, flip, brightness, contrast, angle, vertical and horizontal
+        place of the square that is hidden. None: evaluation, which crops the middle and augments nothing.
 
     Returns
     -------
@@ -64,6 +66,7 @@ def prepared(batch, shape, settings, draws=None):
     if draws is not None:
         batch = turned(batch, draws[5], settings.rotate) if settings.rotate else batch
         batch = recolour(batch, draws, settings.brightness, settings.contrast)
+        batch = hidden(batch, draws[6:], settings.cutout) if settings.cutout else batch
     return standardised(batch) if settings.standardise else batch
 
 
@@ -154,6 +157,30 @@ def recolour(batch, draws, brightness, contrast):
         mean, factor = batch.mean((1, 2), keepdim=True), 1 + contrast * (2 * draws[4] - 1)
         batch = (batch - mean) * factor.to(batch.dtype).reshape(each) + mean
     return batch
+
+
+def hidden(batch, draws, side):
+    """Hide a square of each image (cutout; DeVries and Taylor, arXiv:1708.04552).
+
+    Parameters
+    ----------
+    batch : torch.Tensor, shape (n, y, x, channel)
+    draws : torch.Tensor, shape (2, n)
+        Uniform numbers in [0, 1): its middle is any pixel, so that it may stick out of the image.
+    side : int
+        Its side, pixels.
+
+    Returns
+    -------
+    torch.Tensor
+        Same shape: inside the square, every channel has its mean over the image.
+    """
+    covered = []
+    for draw, size in zip(draws, batch.shape[1:3]):
+        offset = torch.arange(size, device=batch.device) - (draw * size).long()[:, None] + side // 2
+        covered.append((offset >= 0) & (offset < side))
+    square = (covered[0][:, :, None] & covered[1][:, None, :])[..., None]
+    return torch.where(square, batch.mean((1, 2), keepdim=True), batch)
 
 
 def standardised(batch):

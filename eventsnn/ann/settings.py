@@ -15,7 +15,7 @@ CHOICES = {
     "activity_kind": ("l1", "l1_sum", "hoyer"),
 }
 RANGES = {
-    "[0, inf)": ("epochs", "learning_rate", "weight_decay", "abort_after", "validation", "shift", "crop", "brightness",
+    "[0, inf)": ("epochs", "learning_rate", "weight_decay", "abort_after", "validation", "shift", "crop", "brightness", "cutout",
                  "rate_decay", "threads", "activity_penalty"),
     "[1, inf)": ("batch_size", "step_epochs", "lr_reduce"),
     "[0, 1)": ("momentum", "label_smoothing"),
@@ -79,6 +79,8 @@ class TrainSettings:
         Augmentation: up to so much, of either sign, is added to all values of an image.
     contrast : float
         Augmentation: values move away from the mean of their channel by a factor in [1 - contrast, 1 + contrast].
+    cutout : int
+        Augmentation: side of a square somewhere in each image that is hidden under the image's mean; 0: none.
     standardise : bool
         Each image less its mean, divided by its standard deviation, in training and in evaluation; last of all.
     keep : {"last", "best"}
@@ -132,6 +134,7 @@ class TrainSettings:
     brightness: float = 0.0
     contrast: float = 0.0
     rotate: float = 0.0
+    cutout: int = 0
     standardise: bool = False
     keep: str = "last"
     abort_after: int = 0

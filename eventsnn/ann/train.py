@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from eventsnn.ann import checkpoint as checkpoints
-from eventsnn.ann.batches import check_data, prepared
+from eventsnn.ann.batches import DRAWS, check_data, prepared
 from eventsnn.ann.device import choose_device, torch_mode
 from eventsnn.ann.schedules import learning_rate
 from eventsnn.ann.settings import TrainResult, TrainSettings
@@ -83,8 +83,8 @@ class _Trainer:
         self.parts = split[: len(split) - settings.validation], split[len(split) - settings.validation :]
         if (settings.shift or settings.flip or settings.rotate) and images.ndim < 3:
             raise DataError(f"training: shift, flip and rotate need images (n, y, x[, channel]), got shape {images.shape}")
-        if (settings.brightness or settings.contrast) and len(graph.input_shape) != 3:
-            raise DataError("training: brightness and contrast need a network that takes images (y, x, channel), "
+        if (settings.brightness or settings.contrast or settings.cutout) and len(graph.input_shape) != 3:
+            raise DataError("training: brightness, contrast and cutout need a network that takes images (y, x, channel), "
                             f"got {graph.input_shape}")  # fmt: skip
         self.images = torch.as_tensor(images.copy(), device=device)
         self.labels = torch.as_tensor(labels, device=device)
@@ -135,7 +135,7 @@ class _Trainer:
         s, epoch = self.settings, self.epoch
         members = self.parts[0][np.argsort(uniform(key(s.seed, "order"), epoch, 0, len(self.parts[0])), kind="stable")]
         members = torch.as_tensor(members, device=self.device)
-        draws = uniform(key(s.seed, "augment"), epoch, np.arange(6), len(members))
+        draws = uniform(key(s.seed, "augment"), epoch, np.arange(DRAWS), len(members))
         draws = torch.as_tensor(draws, device=self.device)
         torch.manual_seed(int(key(s.seed, "dropout", epoch)) >> 1)
         self.net.train()

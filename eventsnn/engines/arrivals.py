@@ -7,8 +7,9 @@ rare, and seen by linking every arrival to the one before it at the same target.
 
 import numpy as np
 
-from eventsnn.engines.borrow import aligned, borrowed
+from eventsnn.engines.borrow import borrowed
 from eventsnn.neurons.continuous import ContinuousModel
+from eventsnn.projections.rowsum import aligned_zeros
 
 SPAN_BITS = 5  # arrivals per span: 32
 T, G, X, WHO, ROW = (np.uint64(k) for k in range(5))  # columns of an arrival: time, `instant`, amount, target and rank
@@ -36,7 +37,7 @@ class Arrivals:
     def grow(self, room, keep):
         """Make room for `room` arrivals; the first `keep` of those collected stay."""
         old = (self.when, self.what) if keep else ()
-        self.when, self.what, self.rows = np.empty(room), np.empty(2 * room), aligned(int(ROW) * (room + 1))
+        self.when, self.what, self.rows = np.empty(room), np.empty(2 * room), aligned_zeros(int(ROW) * (room + 1), np.float64)
         self.shared, self.before = np.empty(room), np.empty(room + 1, np.uint32)
         self.places = np.empty((room >> SPAN_BITS) + 2, np.uint32)
         self.who, self.words = self.what.view(np.uint64), self.rows.view(np.uint64)
@@ -102,11 +103,15 @@ def _insert(a, m, rows, words, before):
     b, tied = ROW * np.uint64(m), False
     while rows[b] > t or (rows[b] == t and words[b + WHO] > who):
         tied |= rows[b] == t
-        rows[a], rows[a + G], rows[a + X], words[a + WHO] = rows[b], rows[b + G], rows[b + X], words[b + WHO]
+        _copy_row(rows, words, b, a)
         a, m = b, before[m]
         b = ROW * np.uint64(m)
     rows[a], rows[a + G], rows[a + X], words[a + WHO] = t, g, x, who
     return tied or rows[b] == t
+
+
+def _copy_row(rows, words, b, a):
+    rows[a], rows[a + G], rows[a + X], words[a + WHO] = rows[b], rows[b + G], rows[b + X], words[b + WHO]
 
 
 def _sum_ties(count, rows, words, before):
@@ -122,5 +127,5 @@ def _sum_ties(count, rows, words, before):
         if words[b + WHO] != NOBODY:
             left += 1
             a = ROW * np.uint64(left)
-            rows[a], rows[a + G], rows[a + X], words[a + WHO] = rows[b], rows[b + G], rows[b + X], words[b + WHO]
+            _copy_row(rows, words, b, a)
     return left

@@ -1,17 +1,6 @@
 """Arrays without an owner: in long loops with many exits, reference counts would cost more than the work."""
 
-import numpy as np
-
 from eventsnn.compile import lowered
-
-LINE = 64  # bytes of a line of the cache
-
-
-def aligned(size):
-    """Return an empty float64 array that begins where a line of the cache does, so that short rows do not cross lines."""
-    room = np.empty(size + LINE // 8)
-    first = -room.ctypes.data % LINE // 8
-    return room[first:first + size]
 
 
 def _build():

@@ -5,10 +5,10 @@ import enum
 import numpy as np
 
 from eventsnn.engines.arrivals import Arrivals
-from eventsnn.engines.borrow import aligned
 from eventsnn.engines.continuous_spikes import SpikeLog
 from eventsnn.engines.touch import BLOCK_BITS, BURST, EVENT, ITEM, PROGRESS, RESERVE, SPIKES, TOUCHED
 from eventsnn.errors import RunError
+from eventsnn.projections.rowsum import aligned_zeros
 
 CROWDED = 16  # arrivals per neuron in a window above which windows are made shorter (walker by synapse)
 
@@ -33,7 +33,7 @@ class PopulationRun:
     def __init__(self, plan, logs):
         self.plan, self.log, self.logs = plan, logs[plan.name], logs
         size = plan.size
-        self.S = aligned(plan.initial.size)
+        self.S = aligned_zeros(plan.initial.size, np.float64)
         self.S[:] = plan.initial.reshape(-1)
         self.block_min = np.empty(-(-size // (1 << BLOCK_BITS)))
         self.progress, self.counters = np.zeros(PROGRESS, np.int64), np.zeros(2, np.int64)

@@ -11,7 +11,7 @@ each stage is a loop of its own, with little in it to hold it up.
 
 import numpy as np
 
-from eventsnn.bits import append_places, byte_mask, row_of
+from eventsnn.bits import append_flagged, row_of
 from eventsnn.compile import apart
 from eventsnn.engines.queue import DUE, IDLE_NODE, schedule, take_due
 from eventsnn.neurons.base import EARLY, NEVER, SILENT, GatedModel, GridModel
@@ -81,9 +81,7 @@ def _clear(values):
 @apart
 def _list_marked(marks, listed):
     """List the marked units, ascending, and take their marks away; returns how many there are."""
-    count = 0
-    for first in range(0, marks.size, 64):
-        count = append_places(byte_mask(marks, first), first, listed, count)
+    count = append_flagged(marks, marks.size, 0, listed, 0)
     _clear(marks)
     return count
 
@@ -110,8 +108,7 @@ def _append_units(listed, emitted, flags, lanes, ids, amps, unit_ptr, base, behi
     """Append the spikes of the listed units in ascending id; returns the new count."""
     for k in range(listed.size):
         unit, flag, before = listed[k], row_of(flags, k), n
-        for first in range(0, lanes, 64):
-            n = append_places(byte_mask(flag, first), unit * lanes + first, ids, n)
+        n = append_flagged(flag, lanes, unit * lanes, ids, n)
         if not UNIT_AMPLITUDE:
             sent = row_of(emitted, k)
             for j in range(before, n):
@@ -205,8 +202,7 @@ def open_gate(state, cells, maps, p, shape, t_open, out, times, rows):
                 flags[i] = guard(here, i, inputs, p, parameters)
             if FIRES:
                 before = n
-                for first in range(0, lanes, 64):
-                    n = append_places(byte_mask(flags, first), unit * lanes + first, ids, n)
+                n = append_flagged(flags, lanes, unit * lanes, ids, n)
                 for k in range(before, n):
                     outcome, delay, amps[k] = fire(here, ids[k] - unit * lanes, inputs, p, parameters)
                     times[k] = t_open + max(0.0, np.float64(delay))

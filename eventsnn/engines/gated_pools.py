@@ -6,7 +6,7 @@ the sorted spike list, found through the offsets per pixel (`unit_ptr`).
 
 import numpy as np
 
-from eventsnn.bits import append_places, byte_mask
+from eventsnn.bits import append_flagged
 
 
 def average_values(ids, amps, times, unit_ptr, rows, geometry, signs, out, out_times, n):
@@ -67,8 +67,7 @@ def earliest_values(ids, amps, times, unit_ptr, rows, geometry, signs, out, out_
                     flags[c] = flags[c] != 0 and (signs[c] > 0 or counted[c] == size * size)
                     counted[c] = 0
             begin = n
-            for c in range(0, channels, 64):
-                n = append_places(byte_mask(flags, c), pixel * channels + c, out_ids, n)
+            n = append_flagged(flags, channels, pixel * channels, out_ids, n)
             for at in range(begin, n):
                 k = place[out_ids[at] - pixel * channels]
                 out_amps[at], out_times[at] = amps[k], times[k]

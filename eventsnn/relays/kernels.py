@@ -6,7 +6,7 @@ a contiguous piece of the sorted spike list, found through the offsets per pixel
 
 import numpy as np
 
-from eventsnn.bits import append_places, byte_mask
+from eventsnn.bits import append_flagged
 
 
 def average_pool(ids, amps, unit_ptr, rows, geometry, area, out, n, amp_kind):
@@ -24,9 +24,7 @@ def average_pool(ids, amps, unit_ptr, rows, geometry, area, out, n, amp_kind):
                     c = np.uint32(ids[k]) % np.uint32(channels)
                     total[c] += amps[k] if SCALED else amp_kind[0]
                     touched[c] = 1
-            found = n
-            for c in range(0, channels, 64):
-                found = append_places(byte_mask(touched, c), c, out_ids, found)
+            found = append_flagged(touched, channels, 0, out_ids, n)
             for k in range(n, found):
                 c = out_ids[k]
                 out_ids[n], out_amps[n] = pixel * channels + c, total[c] / area
@@ -56,9 +54,7 @@ def gated_max_pool(ids, amps, unit_ptr, rows, geometry, counts, out, n, amp_kind
                         c = ids[k] - source * channels
                         now[c, y * size + x] = amps[k] if SCALED else amp_kind[0]
                         touched[c] = 1
-            found = 0
-            for c in range(0, channels, 64):
-                found = append_places(byte_mask(touched, c), c, seen, found)
+            found = append_flagged(touched, channels, 0, seen, 0)
             for j in range(found):
                 c, best = seen[j], 0
                 highest = counts[(top * width + left) * channels + c]

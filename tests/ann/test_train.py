@@ -10,7 +10,7 @@ from eventsnn.errors import DataError, ModelError, RunError
 torch = pytest.importorskip("torch")
 
 from eventsnn.ann.architectures import conv_net, mlp  # noqa: E402
-from eventsnn.ann.batches import augment, prepared, recolour, standardised  # noqa: E402
+from eventsnn.ann.batches import augment, hidden, prepared, recolour, standardised  # noqa: E402
 from eventsnn.ann.exchange import from_torch  # noqa: E402
 from eventsnn.ann.graph import LayerGraph  # noqa: E402
 from eventsnn.ann.layers import Conv2d, Flatten  # noqa: E402
@@ -174,6 +174,17 @@ def test_brightness_contrast_and_standardisation():
     assert standardised(dull).abs().max().item() == pytest.approx(0.75e-4 * 510, rel=1e-3)
 
 
+def test_cutout_hides_a_square_under_the_mean():
+    images = torch.rand(3, 6, 5, 2, generator=torch.Generator().manual_seed(2))
+    draws = torch.tensor([[0.5, 0.0, 0.99], [0.5, 0.0, 0.99]])  # middles (3, 2), (0, 0), (5, 4)
+    cut = hidden(images, draws, 3)
+    for k, (rows, columns) in enumerate(((slice(2, 5), slice(1, 4)), (slice(0, 2), slice(0, 2)), (slice(4, 6), slice(3, 5)))):
+        wanted = images[k].clone()
+        wanted[rows, columns] = images[k].mean((0, 1))
+        assert (cut[k] == wanted).all()
+    assert (hidden(images, draws, 4)[0, 1:5, :4] == images[0].mean((0, 1))).all()
+
+
 def test_what_training_prepares_is_what_evaluation_sees():
     """The samples of a scenario, in NumPy, against PyTorch's batches without augmentation."""
     from eventsnn.scenario.samples import middle, scale
@@ -187,7 +198,8 @@ def test_what_training_prepares_is_what_evaluation_sees():
 
 def test_training_on_crops_resumes_and_refuses():
     graph = conv_net((4, 4, 1), [3], [], 4, batch_norm=True, seed=1)
-    settings = {**BASE, "epochs": 2, "crop": 4, "flip": True, "brightness": 0.2, "contrast": 0.5, "standardise": True}
+    settings = {**BASE, "epochs": 2, "crop": 4, "flip": True, "brightness": 0.2, "contrast": 0.5, "cutout": 2}
+    settings["standardise"] = True
     once = train(graph, (IMAGES, LABELS), settings)
     assert bits(train(graph, (IMAGES, LABELS), settings).graph) == bits(once.graph)
     plain = train(graph, (IMAGES, LABELS), {**settings, "contrast": 0.0})
@@ -196,7 +208,7 @@ def test_training_on_crops_resumes_and_refuses():
         train(graph, (IMAGES, LABELS), {**settings, "crop": 7})
     with pytest.raises(DataError, match="after the crop, the network takes"):
         train(graph, (IMAGES, LABELS), {**settings, "crop": 5})
-    with pytest.raises(DataError, match="brightness and contrast need"):
+    with pytest.raises(DataError, match="brightness, contrast and cutout need"):
         train(mlp(36, [4], 4), (IMAGES.reshape(-1, 36), LABELS), {**BASE, "contrast": 0.5})
     with pytest.raises(ModelError, match="contrast"):
         TrainSettings(contrast=1.5)

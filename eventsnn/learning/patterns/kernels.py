@@ -9,7 +9,7 @@ from collections import namedtuple
 
 import numpy as np
 
-from eventsnn.bits import append_places, byte_mask
+from eventsnn.bits import append_flagged
 from eventsnn.projections.rowsum import add_rows, add_scaled_rows
 from eventsnn.quantise import shift
 from eventsnn.random import philox4x32
@@ -62,8 +62,7 @@ def forward(ptr, ids, weights, width, p, th, inside, membrane, out_ptr, out_ids)
             flags[i] = fired
             if STATES:
                 inside_t[i] = (held_th == raw_th) | ((held_s == raw_s) << 1) | ((held_m == raw_m) << 2)
-        for first in range(0, width, 64):
-            n = append_places(byte_mask(flags, first), first, out_ids, n)
+        n = append_flagged(flags, width, 0, out_ids, n)
         out_ptr[t + 1] = n
     return n
 

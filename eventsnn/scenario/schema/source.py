@@ -107,6 +107,7 @@ class TrainSettings(Strict):
     brightness: float = 0.0
     contrast: float = 0.0
     rotate: float = 0.0
+    cutout: int = 0
     standardise: bool = False
     keep: Literal["last", "best"] = "last"
     abort_after: int = 0
