@@ -35,9 +35,11 @@ def main(arguments=None, standalone_mode=True):
     int
         0: done; 1: a run failed, or two rasters differ; 2: bad input; 130: interrupted.
     """
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that cannot show a character shows its number
     try:
         status = cli.main(arguments, prog_name="eventsnn", standalone_mode=False)
-    except click.exceptions.Abort:
+    except (click.exceptions.Abort, KeyboardInterrupt):
         click.echo("interrupted; `--resume` goes on from here", err=True)
         status = INTERRUPTED
     except click.ClickException as error:
@@ -47,11 +49,14 @@ def main(arguments=None, standalone_mode=True):
         several = "\n" in str(error)
         click.echo(f"error: {error}" if not several else f"error: several mistakes\n{error}", err=True)
         status = 1 if isinstance(error, RunError) else 2
-    except KeyboardInterrupt:
-        click.echo("interrupted; `--resume` goes on from here", err=True)
-        status = INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has gone; Python would complain about it at exit
+        status = 1
+    except OSError as error:  # of a path that the system refuses before anybody can look: too long, a loop of links
+        click.echo(f"error: {error.filename or 'file'}: {error.strerror or error}", err=True)
+        status = 2
+    except MemoryError:
+        click.echo("error: not enough memory; look for a size in the scenario that is too large", err=True)
         status = 1
     status = status if isinstance(status, int) else 0
     if standalone_mode:
@@ -242,7 +247,3 @@ def scenario_copy(name, target):
     from eventsnn.scenario.describe import copy_scenario
 
     click.echo(str(copy_scenario(name, target)))
-
-
-if __name__ == "__main__":
-    main()

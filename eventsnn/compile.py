@@ -8,6 +8,7 @@ is never served from an old cache, and a model in a user's file or notebook is t
 Nothing compiles at import. Under ``NUMBA_DISABLE_JIT=1`` the very same functions run as plain Python.
 """
 
+import dis
 import functools
 import os
 import threading
@@ -16,6 +17,7 @@ import types
 import warnings
 from pathlib import Path
 
+from eventsnn.errors import ModelError
 from eventsnn.kernel_digest import digest
 
 seconds_compiling = 0.0  # wall time that specialised kernels spent compiling or loading in this process
@@ -136,12 +138,28 @@ class _Timed:
     def __call__(self, *arguments):
         global seconds_compiling
         start = time.perf_counter()
-        result = self.dispatcher(*arguments)
+        try:
+            result = self.dispatcher(*arguments)
+        except Exception as error:
+            raise _explained(error) from error
         known = len(self.dispatcher.overloads)
         if known != self.known:
             self.known = known
             seconds_compiling += time.perf_counter() - start
         return result
+
+
+def _explained(error):
+    """Return a ModelError for what the compiler says of a model's function, any other error as it is."""
+    place = error.__traceback__
+    while place.tb_next is not None:
+        place = place.tb_next
+    if f"{os.sep}numba{os.sep}" not in place.tb_frame.f_code.co_filename:
+        return error
+    lines = [line.strip() for line in str(error).splitlines()]
+    told = [line for line in lines if line and not line.startswith(("Failed in", "During:", "-", "<source"))][:4]
+    return ModelError(f"a function of a neuron model cannot be compiled: {type(error).__name__}: {' '.join(told)}; it must take "
+                      "the arguments of its model's kind and return a number; with NUMBA_DISABLE_JIT=1 it runs as plain Python")
 
 
 class _Quiet:
@@ -166,9 +184,10 @@ def _clone(function, names):
 
 
 def _functions_named(function):
-    for name in function.__code__.co_names:
+    asked = (i.argval for i in dis.get_instructions(function) if i.opname == "LOAD_GLOBAL")  # co_names has attributes too
+    for name in dict.fromkeys(asked):
         value = function.__globals__.get(name)
-        if isinstance(value, types.FunctionType):
+        if isinstance(value, types.FunctionType) and value is not function:
             yield name, value
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from eventsnn.errors import RunError
+from eventsnn.errors import EventsnnError, RunError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 # deflate cannot shrink by more than 1032: an archive that claims more is made to exhaust memory
@@ -71,6 +71,27 @@ def finished(path, suffix=".part"):
         raise
 
 
+@contextlib.contextmanager
+def kept(path):
+    """Say of any damage that comes to light while what a stage has kept is read how the run goes on.
+
+    Parameters
+    ----------
+    path : Path
+        In the folder of the stage.
+
+    Raises
+    ------
+    RunError
+        In place of whatever the damage leads to.
+    """
+    try:
+        yield
+    except (EventsnnError, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        reason = str(error).removeprefix(f"{path}: ") or type(error).__name__
+        raise RunError(f"{path}: damaged ({reason}); remove the folder {path.parent} and go on with --resume") from error
+
+
 def _member(archive, info, limit, fail):
     """Read one .npy member after comparing the size it declares with the bytes that are there."""
     name = info.filename.removesuffix(".npy")
@@ -123,6 +144,8 @@ def read_npz(path, error, names=None, limit=2**36):
             return {name: _member(archive, infos[name], limit, fail) for name in wanted}
     except FileNotFoundError:
         raise error(f"{path}: no such file") from None
+    except OSError as problem:
+        raise error(f"{path}: cannot be read: {problem.strerror or problem}") from None
     except error:
         raise
     except Exception as problem:  # zipfile, zlib and numpy turn damage into a dozen kinds of exception

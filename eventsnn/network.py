@@ -1,22 +1,35 @@
 """Networks as pure, validated data: inputs, populations, projections, relays, drives and a readout."""
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from eventsnn.errors import NetworkError, did_you_mean
+from eventsnn.errors import NetworkError
 from eventsnn.neurons.base import find_model
 from eventsnn.parameters import parameter_values
+from eventsnn.settings import check_choice, check_number
 
 DTYPES = ("float32", "float64", "int16", "int32", "int64")
 READOUTS = ("membrane", "count", "first_spike", "vote")
 
 
+MOST = 2**31 - 1  # neurons of a node: ids are 32 bits wide
+
+
 def _shape(name, shape):
-    shape = (int(shape),) if isinstance(shape, int | np.integer) else tuple(int(s) for s in shape)
-    if len(shape) not in (1, 3) or min(shape) < 1:
-        raise NetworkError(f"{name}: shape must be n or (y, x, channel), all >= 1, got {shape}")
-    return shape
+    entries = tuple(shape) if isinstance(shape, tuple | list | np.ndarray) else (shape,)
+    for n in entries:
+        check_number(n, f"[1, {MOST}]", f"{name}: shape, n or (y, x, channel),", int, NetworkError)
+    if len(entries) not in (1, 3) or math.prod(map(int, entries)) > MOST:
+        raise NetworkError(f"{name}: shape must be n or (y, x, channel), {MOST} neurons at the most, got {shape}")
+    return tuple(map(int, entries))
+
+
+def _name(kind, name):
+    if not isinstance(name, str) or not name:
+        raise NetworkError(f"{kind}: its name must be text, got {name!r}")
+    return f"{kind} {name}"
 
 
 @dataclass(frozen=True)
@@ -34,7 +47,7 @@ class Input:
     shape: tuple
 
     def __post_init__(self):
-        object.__setattr__(self, "shape", _shape(f"input {self.name}", self.shape))
+        object.__setattr__(self, "shape", _shape(_name("input", self.name), self.shape))
 
     @property
     def size(self):
@@ -56,23 +69,35 @@ class Population:
     parameters : dict
         By name; a parameter that the model declares per neuron may be a number, one number per channel, or one per
         neuron (of the population's shape or flat).
-    dtype : {"float32", "float64", "int16", "int32", "int64"}
-        Of state, weights and arithmetic.
+    dtype : {"float32", "float64", "int16", "int32", "int64"}, optional
+        Of state, weights and arithmetic. By default float32; float64, and nothing else, where the model may spike at any
+        time. Gated models need a float. Whole numbers wrap around where they leave the range of the dtype.
+
+    Raises
+    ------
+    NetworkError, ModelError
+        If the shape, the model, a parameter or the dtype is not allowed.
     """
 
     name: str
     shape: tuple
     model: object = "if"
     parameters: dict = field(default_factory=dict)
-    dtype: str = "float32"
+    dtype: str | None = None
 
     def __post_init__(self):
-        object.__setattr__(self, "shape", _shape(f"population {self.name}", self.shape))
+        where = _name("population", self.name)
+        object.__setattr__(self, "shape", _shape(where, self.shape))
         object.__setattr__(self, "model", find_model(self.model))
-        if self.dtype not in DTYPES:
-            raise NetworkError(f"population {self.name}: dtype must be one of {', '.join(DTYPES)}, got {self.dtype!r}"
-                               f"{did_you_mean(self.dtype, DTYPES)}")
+        object.__setattr__(self, "dtype", self._dtype(f"{where}: dtype of model '{self.model.name}'"))
         object.__setattr__(self, "parameters", parameter_values(self))
+
+    def _dtype(self, where):
+        allowed = {"continuous": ("float64",), "gated": ("float32", "float64")}.get(self.model.clock, DTYPES)
+        if self.dtype is None:
+            return allowed[0]
+        check_choice(str(self.dtype), allowed, where, NetworkError)
+        return str(self.dtype)
 
     @property
     def size(self):
@@ -90,8 +115,8 @@ class Projection:
         Names of nodes; the target is a population.
     synapses : Dense, Conv2d, Sparse or SparseMs
     delay : number, default 0
-        Whole steps on the grid clock, ms on the continuous one (gated populations take none); 0: the spike arrives in
-        the instant of its emission.
+        Whole steps on the grid clock, ms on the continuous one (gated populations take none), >= 0; 0: the spike arrives
+        in the instant of its emission.
     port : str, default "input"
         A port of the target's model.
     """
@@ -132,9 +157,9 @@ class BiasDrive:
     target : str
         A population.
     values : array_like
-        One number, one per channel, or one per neuron.
+        One finite number, one per channel, or one per neuron; rounded to the population's dtype.
     schedule : "every", "first", int or array_like of bool
-        Every step; the first step only; steps with t mod period = 0; or a mask over the steps.
+        Every step; the first step only; steps with t mod period = 0; or a mask over the steps, silent where it ends.
     port : str
     """
 
@@ -168,6 +193,8 @@ class Network:
     Parameters
     ----------
     inputs, populations, projections, relays, drives : sequence
+        Of Input, Population, Projection, Relay and BiasDrive; names of nodes are texts, each used once. Arrays in them are
+        not copied: what is written into them later shows in later runs, unchecked.
     readout : Readout, optional
     dt_ms : float, optional
         Length of a step in ms: the grid clock. None: the continuous clock, with either gated populations or populations
@@ -188,8 +215,12 @@ class Network:
     dt_ms: float | None = None
 
     def __post_init__(self):
-        for name in ("inputs", "populations", "projections", "relays", "drives"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+        for name, kind in (("inputs", Input), ("populations", Population), ("projections", Projection), ("relays", Relay),
+                           ("drives", BiasDrive)):
+            parts = getattr(self, name)
+            if not isinstance(parts, tuple | list) or not all(isinstance(part, kind) for part in parts):
+                raise NetworkError(f"{name}: must be a list of {kind.__name__}, got {parts!r:.80}")
+            object.__setattr__(self, name, tuple(parts))
         from eventsnn.network_checks import check_network
 
         check_network(self)

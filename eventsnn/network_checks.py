@@ -2,23 +2,31 @@
 
 import numpy as np
 
+from eventsnn.encoders.base import check_schedule
 from eventsnn.errors import NetworkError, did_you_mean
+from eventsnn.settings import as_numbers, check_choice, check_number
+
+MOST_DELAY = 2**31 - 1  # steps
 
 
 def check_network(network):
     """Raise NetworkError for the first part that does not fit."""
-    from eventsnn.network import READOUTS, Population
+    from eventsnn.network import READOUTS, Population, Readout
 
     seen = set()
     for node in (*network.inputs, *network.populations, *network.relays):
         if node.name in seen:
             raise NetworkError(f"two nodes are called {node.name!r}: names must differ")
         seen.add(node.name)
-    if network.dt_ms is not None and not (np.isfinite(network.dt_ms) and network.dt_ms > 0):
-        raise NetworkError(f"dt_ms must be > 0 ms, got {network.dt_ms}")
+    if network.dt_ms is not None:
+        check_number(network.dt_ms, "(0, inf)", "dt_ms", error=NetworkError)
     _check_clock(network)
     for relay in network.relays:
         _known(network, relay.source, f"relay {relay.name}.source")
+        if not hasattr(relay.kind, "output_shape"):
+            raise NetworkError(f"relay {relay.name}: kind must be a pool or noise of eventsnn.relays, got {relay.kind!r}")
+    for projection in network.projections:
+        _check_ends(network, projection)
     depths(network)  # refuses cycles without delay, relays in a ring among them
     _check_jitter(network)
     for relay in network.relays:
@@ -28,12 +36,12 @@ def check_network(network):
     for drive in network.drives:
         if not isinstance(_known(network, drive.target, "drive.target"), Population):
             raise NetworkError(f"drive to {drive.target}: only populations can be driven")
-        _check_port(network.nodes[drive.target], drive.port, f"drive to {drive.target}")
+        _check_drive(network.nodes[drive.target], drive, f"drive to {drive.target}")
     if network.readout is not None:
+        if not isinstance(network.readout, Readout):
+            raise NetworkError(f"readout: must be a Readout(population, kind), got {network.readout!r}")
         _known(network, network.readout.population, "readout.population")
-        if network.readout.kind not in READOUTS:
-            raise NetworkError(f"readout.kind: must be one of {', '.join(READOUTS)}, got {network.readout.kind!r}"
-                               f"{did_you_mean(network.readout.kind, READOUTS)}")
+        check_choice(network.readout.kind, READOUTS, "readout.kind:", NetworkError)
         if network.readout.kind == "vote" and network.clock != "grid":
             raise NetworkError("readout.kind: 'vote' counts steps and needs the grid clock; use count or first_spike")
         if network.readout.kind == "membrane" and not isinstance(network.nodes[network.readout.population], Population):
@@ -46,7 +54,7 @@ def _refuse(where, problem):
 
 
 def _known(network, name, where):
-    if name not in network.nodes:
+    if not isinstance(name, str) or name not in network.nodes:
         raise NetworkError(f"{where}: unknown node {name!r}, allowed {', '.join(network.nodes) or 'none'}"
                            f"{did_you_mean(name, network.nodes)}")
     return network.nodes[name]
@@ -77,29 +85,43 @@ def _check_clock(network):
                 raise NetworkError(f"relay {relay.name}: on the continuous clock noise needs dt_ms, the length of a step")
 
 
-def _check_port(population, port, where):
-    if port not in population.model.ports:
-        raise NetworkError(f"{where}: model '{population.model.name}' has no port {port!r}, allowed "
-                           f"{', '.join(population.model.ports)}{did_you_mean(port, population.model.ports)}")
+def _check_drive(population, drive, where):
+    check_choice(drive.port, population.model.ports, f"{where}: port of model '{population.model.name}'", NetworkError)
+    values = as_numbers(drive.values, f"{where}: values", error=NetworkError)
+    if not np.isfinite(values).all():
+        raise NetworkError(f"{where}: values must be finite")
+    if values.size not in (1, population.size) and values.shape != (population.shape[-1],):
+        raise NetworkError(f"{where}: values must be one number, one per channel ({population.shape[-1]}) or one per neuron "
+                           f"({population.size}), got {values.shape}")
+    check_schedule(drive.schedule, where, NetworkError)
 
 
-def _check_projection(network, projection):
+def _check_ends(network, projection):
     from eventsnn.network import Population
 
-    source = _known(network, projection.source, f"{projection.label}: source")
+    _known(network, projection.source, f"{projection.label}: source")
     target = _known(network, projection.target, f"{projection.label}: target")
     if not isinstance(target, Population):
         raise NetworkError(f"{projection.label}: only populations can be the target of a projection")
-    _check_port(target, projection.port, projection.label)
+    check_choice(projection.port, target.model.ports, f"{projection.label}: port of model '{target.model.name}'", NetworkError)
+    if not hasattr(projection.synapses, "fan_out"):
+        raise NetworkError(f"{projection.label}: synapses must be Dense, Conv2d, Sparse or SparseMs, got "
+                           f"{type(projection.synapses).__name__}")
+    interval, unit = (f"[0, {MOST_DELAY}]", "steps") if network.clock == "grid" else ("[0, inf)", "ms")
+    check_number(projection.delay, interval, f"{projection.label}: delay in {unit}", error=NetworkError)
+
+
+def _check_projection(network, projection):
+    source, target = network.nodes[projection.source], network.nodes[projection.target]
     _refuse(projection.label, projection.synapses.check(network.shape_of(projection.source), target.shape))
     weights = projection.synapses.weights
-    if not np.issubdtype(weights.dtype, np.number) or np.iscomplexobj(weights):
-        raise NetworkError(f"{projection.label}: weights must be numbers, got {weights.dtype}")
     if not np.isfinite(weights).all():
         at = tuple(int(k) for k in np.argwhere(~np.isfinite(weights))[0])
         raise NetworkError(f"{projection.label}: weight {at} is {weights[at]}; weights must be finite")
     if target.dtype.startswith("int"):
         _refuse(projection.label, _not_integer(weights, target.dtype))
+    elif max(weights.max(initial=0), -weights.min(initial=0)) > np.finfo(target.dtype).max:
+        raise NetworkError(f"{projection.label}: a weight of {np.abs(weights).max()} does not fit {target.dtype}")
     _check_delay(network, projection)
     if network.gated:
         if projection.delay or projection.synapses.delays is not None:
@@ -110,12 +132,10 @@ def _check_projection(network, projection):
 def _check_delay(network, projection):
     delay, listed = projection.delay, type(projection.synapses).__name__
     if network.clock == "grid":
-        if isinstance(delay, bool) or delay < 0 or delay != int(delay):
+        if delay != int(delay):
             raise NetworkError(f"{projection.label}: delay must be a whole number of steps >= 0, got {delay!r}")
         if listed == "SparseMs":
             raise NetworkError(f"{projection.label}: SparseMs has delays in ms and needs the continuous clock; use Sparse")
-    elif not (np.isfinite(delay) and delay >= 0):
-        raise NetworkError(f"{projection.label}: delay must be ms >= 0, got {delay!r}")
     elif not network.gated and listed == "Sparse" and projection.synapses.delays is not None:
         raise NetworkError(f"{projection.label}: delays in whole steps need the grid clock; use SparseMs with delays_ms")
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from eventsnn.errors import NetworkError, did_you_mean
+from eventsnn.settings import check_choice
 
 
 def parameter_values(population):
@@ -25,6 +26,8 @@ def parameter_values(population):
         Naming the population and the parameter that is unknown, out of range or of another shape.
     """
     model, given, where = population.model, population.parameters, f"population {population.name}"
+    if not isinstance(given, dict):
+        raise NetworkError(f"{where}: parameters must be a dict of values by name, got {given!r}")
     known = {p.name: p for p in model.parameters} | {s.name: s for s in model.switches}
     for name in given:
         if name not in known:
@@ -33,9 +36,7 @@ def parameter_values(population):
     values = {}
     for switch in model.switches:
         value = given.get(switch.name, switch.default)
-        if value not in switch.allowed:
-            raise NetworkError(f"{where}.{switch.name}: must be one of {', '.join(map(str, switch.allowed))}, got "
-                               f"{value!r}{did_you_mean(value, switch.allowed)}")
+        check_choice(value, switch.allowed, f"{where}.{switch.name}:", NetworkError)
         values[switch.name] = value
     for parameter in model.parameters:
         values[parameter.name] = _value(population, parameter, f"{where}.{parameter.name}")
@@ -48,9 +49,10 @@ def parameter_values(population):
 def _value(population, parameter, where):
     shape, size = population.shape, population.size
     try:
-        value = np.asarray(population.parameters.get(parameter.name, parameter.default), dtype=np.float64)
+        given = population.parameters.get(parameter.name, parameter.default)
+        value = np.asarray(given, dtype=np.float64)
     except (TypeError, ValueError):
-        raise NetworkError(f"{where}: must be a number, got {population.parameters[parameter.name]!r}") from None
+        raise NetworkError(f"{where}: must be a number, got {given!r}") from None
     if np.isnan(value).any():
         raise NetworkError(f"{where}: is not a number (NaN)")
     if (value < parameter.low).any() or (value > parameter.high).any():

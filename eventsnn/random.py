@@ -117,7 +117,7 @@ def bits(key, sample, step, n, lane=0):
         64 random bits per element: low word first.
     """
     whole = np.ndim(n) == 0
-    elements = np.arange(int(n), dtype=np.uint64) if whole else _word(n, "element")
+    elements = np.arange(int(_word(n, "number of elements")), dtype=np.uint64) if whole else _word(n, "element")
     sample, step = np.broadcast_arrays(_word(sample, "sample"), _word(step, "step"))
     lane = _word(lane, "lane")
     k0, k1 = np.uint64(key) & MASK, np.uint64(key) >> SHIFT

@@ -4,6 +4,7 @@ import numpy as np
 
 from eventsnn import raster_checks as checks
 from eventsnn.errors import RasterError
+from eventsnn.settings import as_numbers, check_number
 
 
 class SpikeRaster:
@@ -103,10 +104,10 @@ class SpikeRaster:
 
     @classmethod
     def from_dense(cls, array, *, dt_ms=1.0, shape=None):
-        """Build a grid raster whose spikes are the nonzero entries of `array` (samples, steps, size)."""
-        array = np.asarray(array)
-        if array.ndim != 3 or array.dtype.kind not in "iufb":
-            raise RasterError(f"raster: from_dense needs numbers (sample, step, id), got {array.dtype}, {array.shape}")
+        """Build a grid raster of the nonzero entries of `array` (samples, steps, size), finite numbers or bool."""
+        array = as_numbers(array, "raster: from_dense: the array", "iufb", RasterError)
+        if array.ndim != 3:
+            raise RasterError(f"raster: from_dense needs numbers (sample, step, id), got shape {array.shape}")
         samples, times, ids = np.nonzero(array)
         offsets = np.concatenate([[0], np.cumsum(np.bincount(samples, minlength=array.shape[0]))])
         values = array[samples, times, ids]
@@ -124,17 +125,14 @@ class SpikeRaster:
 
     @classmethod
     def concatenate(cls, rasters):
-        """Lay the samples of several rasters after one another; sizes, durations and clocks must agree."""
-        rasters = list(rasters)
+        """Lay the samples of a list of rasters after one another; sizes, durations and clocks must agree."""
+        rasters = list(rasters) if hasattr(rasters, "__iter__") else [rasters]
         checks.same_kind(rasters)
-        amplitudes = None
-        if any(r.amplitudes is not None for r in rasters):
-            ones = (np.ones(r.n_spikes) if r.amplitudes is None else r.amplitudes for r in rasters)
-            amplitudes = np.concatenate(list(ones))
+        amplitudes = [np.ones(r.n_spikes) if r.amplitudes is None else r.amplitudes for r in rasters]
         starts = np.cumsum([0] + [r.n_spikes for r in rasters])
         offsets = np.concatenate([[0]] + [r.offsets[1:] + s for r, s in zip(rasters, starts)]).astype(np.int64)
         times, ids = np.concatenate([r.times for r in rasters]), np.concatenate([r.ids for r in rasters])
-        return rasters[0]._like(times, ids, amplitudes, offsets)
+        return rasters[0]._like(times, ids, np.concatenate(amplitudes), offsets)
 
     n_samples = property(lambda self: self.offsets.size - 1, doc="Number of samples.")
     n_spikes = property(lambda self: self.times.size, doc="Number of spikes in all samples.")
@@ -158,10 +156,10 @@ class SpikeRaster:
     def select(self, samples):
         """Return the given samples (a slice, indices or a mask) in the given order."""
         try:
-            chosen = np.arange(self.n_samples)[samples if isinstance(samples, slice) else np.asarray(samples)]
-        except IndexError as error:
+            index = samples if isinstance(samples, slice) else np.asarray(samples, None if np.size(samples) else np.int64)
+            chosen = np.atleast_1d(np.arange(self.n_samples)[index])
+        except (IndexError, ValueError) as error:
             raise RasterError(f"raster: select from {self.n_samples} samples: {error}") from None
-        chosen = np.atleast_1d(chosen)
         lengths = np.diff(self.offsets)[chosen]
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         spikes = np.repeat(self.offsets[chosen] - offsets[:-1], lengths) + np.arange(offsets[-1])
@@ -191,19 +189,21 @@ class SpikeRaster:
         """Return the raster `delta` later (steps or ms; negative: earlier); the duration grows by `delta`."""
         if self.dt_ms is not None:
             delta = checks.whole("delta (in steps)", delta, -self.duration)
-        same = {"size": self.size, "dt_ms": self.dt_ms, "offsets": self.offsets, "shape": self.shape}
-        return SpikeRaster(self.times + delta, self.ids, self.amplitudes, duration=self.duration + delta, **same)
+        else:
+            check_number(delta, "(-inf, inf)", "raster: delta, ms,", error=RasterError)
+        return SpikeRaster(self.times + delta, self.ids, self.amplitudes, size=self.size, duration=self.duration + delta,
+                           dt_ms=self.dt_ms, offsets=self.offsets, shape=self.shape)  # fmt: skip
 
     def permuted(self, order):
         """Return the raster whose neuron i is this one's neuron `order[i]` (as `array[:, order]`)."""
-        order = np.asarray(order)
+        order = as_numbers(order, "raster: order", "iu", RasterError)
         if order.shape != (self.size,) or not np.array_equal(np.sort(order), np.arange(self.size)):
             raise RasterError(f"raster: order must hold each id of [0, {self.size}) once")
         place = np.empty(self.size, np.int32)
         place[order] = np.arange(self.size)
-        same = {"size": self.size, "duration": self.duration, "dt_ms": self.dt_ms, "n_samples": self.n_samples}
-        samples = self.sample_of_spike()
-        return SpikeRaster.from_events(self.times, place[self.ids], self.amplitudes, samples, **same, shape=self.shape)
+        return SpikeRaster.from_events(
+            self.times, place[self.ids], self.amplitudes, self.sample_of_spike(), size=self.size, duration=self.duration,
+            dt_ms=self.dt_ms, n_samples=self.n_samples, shape=self.shape)  # fmt: skip
 
     def digest(self):
         """Return the SHA-256 (hex) over the little-endian columns, size, duration and dt; the shape is not in it."""

@@ -43,7 +43,8 @@ def header(size, duration, dt_ms, shape):
         duration = whole("duration (in steps, since dt_ms is given)", duration, 0)
     if shape is None:
         return size, duration, dt_ms, (size,)
-    shape = tuple(whole("shape entry", n, 0, MAX_SIZE) for n in np.atleast_1d(np.asarray(shape)).tolist())
+    entries = tuple(shape) if isinstance(shape, tuple | list | np.ndarray) else (shape,)
+    shape = tuple(whole("shape entry", n, 0, MAX_SIZE) for n in entries)
     if len(shape) not in (1, 2, 3) or math.prod(shape) != size:
         raise RasterError(
             f"raster: shape {shape} has product {math.prod(shape)} but size is {size}; "
@@ -180,7 +181,7 @@ def sort_events(times, ids, amplitudes, samples, n_samples, head):
     if samples.size != times.size:
         raise RasterError(f"raster: samples has {samples.size} entries for {times.size} spikes; give one per spike")
     largest = int(samples.max()) if samples.size else 0
-    n_samples = largest + 1 if n_samples is None else whole("n_samples", n_samples, 0)
+    n_samples = whole("n_samples", largest + 1 if n_samples is None else n_samples, 0, MAX_SIZE)
     _first(
         (samples < 0) | (samples >= n_samples),
         lambda k: f"raster: samples[{k}] = {samples[k]} lies outside [0, {n_samples})",
@@ -202,6 +203,8 @@ def same_kind(rasters):
     if not rasters:
         raise RasterError("raster: concatenate needs at least one raster, got none")
     for k, other in enumerate(rasters):
+        if not all(hasattr(other, name) for name in ("size", "duration", "dt_ms", "offsets")):
+            raise RasterError(f"raster: concatenate needs SpikeRasters, number {k} is of type {type(other).__name__}")
         for name in ("size", "duration", "dt_ms"):
             got, want = getattr(other, name), getattr(rasters[0], name)
             if got != want:

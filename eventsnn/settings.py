@@ -1,11 +1,15 @@
 """What classes of settings share: values of a list of choices, numbers of a range, and settings from a dict."""
 
+from collections.abc import Hashable
 from dataclasses import fields
+from numbers import Integral, Real
+
+import numpy as np
 
 from eventsnn.errors import ModelError, did_you_mean
 
 
-def check_choice(got, allowed, where):
+def check_choice(got, allowed, where, error=ModelError):
     """Refuse a value that is not one of its choices.
 
     Parameters
@@ -14,14 +18,16 @@ def check_choice(got, allowed, where):
     allowed : collection
     where : str
         Whose value it is, for the message.
+    error : type
+        What is raised.
 
     Raises
     ------
     ModelError
-        If it is none of them; the nearest is suggested.
+        (or `error`) if it is none of them; the nearest is suggested.
     """
-    if got not in allowed:
-        raise ModelError(f"{where} must be one of {', '.join(map(str, allowed))}, got {got!r}{did_you_mean(got, allowed)}")
+    if not isinstance(got, Hashable) or got not in allowed:
+        raise error(f"{where} must be one of {', '.join(map(str, allowed))}, got {got!r}{did_you_mean(got, allowed)}")
 
 
 def check_choices(settings, choices, what):
@@ -44,7 +50,7 @@ def check_choices(settings, choices, what):
         check_choice(getattr(settings, name), allowed, f"{what}: {name}")
 
 
-def check_number(got, interval, where, kind=float):
+def check_number(got, interval, where, kind=float, error=ModelError):
     """Refuse a value that is not a number of an interval.
 
     Parameters
@@ -56,20 +62,55 @@ def check_number(got, interval, where, kind=float):
         Whose value it is, for the message.
     kind : type
         int: a whole number; ``int | None``, ``float | None``: or None.
+    error : type
+        What is raised.
 
     Raises
     ------
     ModelError
-        If it is none; NaN is in no interval.
+        (or `error`) if it is none; NaN is in no interval, True is no number.
     """
     whole, optional = kind in (int, int | None), kind not in (int, float)
     if got is None and optional:
         return
     least, most = map(float, interval[1:-1].split(","))
-    number = isinstance(got, int if whole else int | float) and not isinstance(got, bool)
+    number = isinstance(got, Integral if whole else Real) and not isinstance(got, bool)
     if not number or not (least < got < most or (got == least and "[" in interval) or (got == most and "]" in interval)):
         wanted = f"{'whole ' if whole else ''}number in {interval}{' or none' if optional else ''}"
-        raise ModelError(f"{where} must be a {wanted}, got {got!r}")
+        raise error(f"{where} must be a {wanted}, got {got!r}")
+
+
+def as_numbers(values, where, kinds="fiu", error=ModelError):
+    """Return an array of numbers.
+
+    Parameters
+    ----------
+    values : array_like
+    where : str
+        Whose values they are, for the message.
+    kinds : str
+        Kinds of dtype: f floating, i and u whole numbers, b truth values; an empty list is of any kind.
+    error : type
+        What is raised.
+
+    Returns
+    -------
+    ndarray
+        Not a copy where it is an array already.
+
+    Raises
+    ------
+    ModelError
+        (or `error`) if it is no array, ragged, or of another kind.
+    """
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        raise error(f"{where} must be numbers of one shape, got a ragged list") from None
+    if array.dtype.kind not in kinds and not (array.size == 0 and array.dtype.kind == "f"):
+        wanted = "whole numbers" if "f" not in kinds else "numbers"
+        raise error(f"{where} must be {wanted}, got {array.dtype if array.ndim else repr(values)}")
+    return array
 
 
 def check_numbers(settings, ranges, what):

@@ -23,7 +23,7 @@ def command(*words, cache=None):
 def main():
     """Print two lines."""
     bare = median_seconds(lambda: command(sys.executable, "-c", "pass"))
-    asked = median_seconds(lambda: command(sys.executable, "-m", "eventsnn.cli", "--help"))
+    asked = median_seconds(lambda: command(sys.executable, "-m", "eventsnn", "--help"))
     emit("help", seconds=asked, yardstick="bare Python", yardstick_seconds=bare, seconds_over_yardstick=asked - bare)
     with tempfile.TemporaryDirectory() as folder:
         runs = []

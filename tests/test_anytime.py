@@ -125,6 +125,10 @@ def test_a_model_without_largest_amplitude_is_refused():
         name = "loud"
         unit_amplitude = False
 
+        @staticmethod
+        def step(state, i, inputs, t, p, maps):
+            return inputs[0, i]
+
     with pytest.raises(ModelError, match=r"'loud'.* no largest amplitude"):
         ProvenBound(one_to_one(source=Loud))
 

@@ -1,6 +1,7 @@
 """The command line: what it prints, its exit status, one message for bad input, and that it starts light."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -84,6 +85,13 @@ def test_progress_outside_a_terminal_is_one_line_for_each_tenth(call, tmp_path):
         (["data", "verify", "mnst"], 2, "did you mean 'mnist'"),
         (["scenario", "copy", "nothing"], 2, "no such file"),
         (["sweep", QUICKSTART, "--over", "seed"], 2, "must look like"),
+        (["sweep", QUICKSTART, "--over", "seed=1,2", "--over", "seed=3"], 2, "--over seed: given twice"),
+        (["sweep", QUICKSTART, "--over", "seed=1", "--out", "/dev/null/x"], 1, "could not be written: Not a directory"),
+        (["plot", "a.h5", "--out", "p.pdf"], 2, "pictures are PNG, got '.pdf'"),
+        (["info", "x" * 300], 2, "File name too long"),
+        (["compare", QUICKSTART, "b.h5"], 2, "it is no HDF5 file; make or copy it again"),
+        (["check", str(ROOT / "scenarios" / "ann" / "train_mnist_fc.yml"), "--smoke", "--set", "train.data.limit=9999"], 2,
+         "train.data: data set"),
         (["rn"], 2, "No such command"),
     ],
 )
@@ -102,6 +110,22 @@ def test_several_mistakes_are_listed(call):
 def test_a_failed_run_has_status_1(call, tiny):
     status, _, err = call("run", tiny, "--set", "seed=4", "--out", tiny.parent / "out")
     assert status == 1 and "another experiment" in err
+
+
+def test_damaged_results_are_told_by_info(call, tmp_path):
+    for name, status in (("result.json", 1), ("run.json", 2)):
+        (tmp_path / name).write_text('{"status": 1}')
+        got, _, err = call("info", tmp_path)
+        assert got == status and str(tmp_path) in err and "Traceback" not in err
+        (tmp_path / name).unlink()
+
+
+def test_a_terminal_without_unicode_shows_numbers(tmp_path):
+    path = make_tiny(tmp_path)
+    path.write_text(path.read_text("utf-8").replace("title: tiny", "title: πr"), "utf-8")
+    command = [sys.executable, "-m", "eventsnn", "info", str(path)]
+    done = subprocess.run(command, env={**os.environ, "PYTHONIOENCODING": "latin-1"}, cwd=ROOT, capture_output=True, timeout=60)
+    assert done.returncode == 0 and rb"'\u03c0r'" in done.stdout and not done.stderr
 
 
 def test_interrupt_has_status_130(call, tmp_path, monkeypatch):

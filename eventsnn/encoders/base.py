@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from eventsnn.errors import DataError
+from eventsnn.settings import as_numbers
 
 
 def as_values(x, code, dtype=np.float64):
@@ -30,12 +31,13 @@ def as_values(x, code, dtype=np.float64):
     DataError
         If there is no sample axis, or a value is not finite.
     """
-    x = np.asarray(x)
-    if x.ndim not in (2, 3, 4) or x.dtype.kind not in "fiub":
+    x = as_numbers(x, f"encoder '{code}': values", "fiub", DataError)
+    if x.ndim not in (2, 3, 4):
         raise DataError(f"encoder '{code}': values must be numbers (samples, n) or (samples, y, x[, channel]), "
                         f"got {x.dtype} {x.shape}")  # fmt: skip
     shape = x.shape[1:] if x.ndim != 3 else (*x.shape[1:], 1)
-    flat = x.reshape(x.shape[0], math.prod(x.shape[1:])).astype(dtype)
+    with np.errstate(over="ignore"):
+        flat = x.reshape(x.shape[0], math.prod(x.shape[1:])).astype(dtype)
     bad = np.argwhere(~np.isfinite(flat))
     if len(bad):
         sample, element = (int(i) for i in bad[0])
@@ -71,6 +73,20 @@ def whole_steps(value, code, name="steps", most=2**31 - 1):
     return int(value)
 
 
+def sample_numbers(sample_ids, count, code):
+    """Return the number of each of ``count`` samples in its data set; None: 0, 1, ...; raise DataError if they are none."""
+    ids = as_numbers(np.arange(count) if sample_ids is None else sample_ids, f"encoder '{code}': sample_ids", "iu", DataError)
+    if ids.shape != (count,):
+        raise DataError(f"encoder '{code}': sample_ids must have one number per sample ({count}), got {ids.shape}")
+    return ids
+
+
+def need_grid(raster, code):
+    """Raise DataError unless the raster to decode is on the grid clock."""
+    if raster.clock != "grid":
+        raise DataError(f"encoder '{code}': decodes rasters of the grid clock, got one of the {raster.clock} clock")
+
+
 @dataclass(frozen=True, eq=False)
 class Drive:
     """Input that is not spikes: numbers that arrive at every scheduled instant of a run.
@@ -78,9 +94,9 @@ class Drive:
     Parameters
     ----------
     values : array_like, shape (n_samples, n)
-        Amount per scheduled instant.
+        Amount per scheduled instant, finite; copied.
     schedule : "every", "first", int or array of bool
-        Every step; the first step only; steps with t mod period = 0; a mask over steps.
+        Every step; the first step only; steps with t mod period = 0; a mask over steps, silent where it ends.
     shape : tuple of int, optional
         Shape of one sample, (n,) or (y, x, channel); default (n,).
 
@@ -99,11 +115,12 @@ class Drive:
         values, shape = as_values(self.values, "drive")
         values.setflags(write=False)
         object.__setattr__(self, "values", values)
-        shape = shape if self.shape is None else tuple(int(n) for n in self.shape)
+        if self.shape is not None:
+            shape = tuple(as_numbers(self.shape, "drive: shape", "iu", DataError).reshape(-1).tolist())
         if math.prod(shape) != values.shape[1]:
             raise DataError(f"drive: shape {shape} has {math.prod(shape)} elements, the values have {values.shape[1]}")
         object.__setattr__(self, "shape", shape)
-        object.__setattr__(self, "schedule", _schedule(self.schedule))
+        object.__setattr__(self, "schedule", check_schedule(self.schedule, "drive", DataError))
 
     @property
     def n_samples(self):
@@ -116,19 +133,22 @@ class Drive:
         return self.values.shape[1]
 
     def select(self, samples):
-        """Return the drive of some samples, in the order given."""
-        return Drive(self.values[samples], self.schedule, self.shape)
+        """Return the drive of some samples (a slice, indices or a mask), in the order given."""
+        try:
+            return Drive(np.atleast_2d(self.values[samples]), self.schedule, self.shape)
+        except IndexError as error:
+            raise DataError(f"drive: select from {self.n_samples} samples: {error}") from None
 
 
-def _schedule(schedule):
-    """Check a schedule: "every", "first", a period, or a mask over steps (returned as a read-only array)."""
+def check_schedule(schedule, where, error):
+    """Return a schedule: "every", "first", a period, or a mask over steps (a read-only copy); raise `error` if it is none."""
     if isinstance(schedule, str):
         if schedule in ("every", "first"):
             return schedule
-    elif np.ndim(schedule) == 1 and np.asarray(schedule).dtype == bool:
-        mask = np.array(schedule)
+    elif isinstance(schedule, list | tuple | np.ndarray) and all(isinstance(on, bool | np.bool_) for on in schedule):
+        mask = np.array(schedule, bool)
         mask.setflags(write=False)
         return mask
     elif isinstance(schedule, (int, np.integer)) and not isinstance(schedule, bool) and schedule >= 1:
         return int(schedule)
-    raise DataError(f"drive: schedule must be 'every', 'first', a period >= 1 or a mask of bool, got {schedule!r}")
+    raise error(f"{where}: schedule must be 'every', 'first', a period >= 1 or a mask of bool, got {schedule!r}")

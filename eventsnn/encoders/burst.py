@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from eventsnn.encoders.base import as_values, refuse_outside, whole_steps
+from eventsnn.encoders.base import as_values, need_grid, refuse_outside, whole_steps
 from eventsnn.errors import DataError, did_you_mean
 from eventsnn.raster import SpikeRaster
+from eventsnn.settings import check_number
 
 RELOADS = ("sample", "batch")
 
@@ -15,10 +16,8 @@ def _check(threshold, beta, reload):
                         f"{did_you_mean(reload, RELOADS)}")  # fmt: skip
     if not isinstance(reload, str):
         whole_steps(reload, "burst", "reload")
-    if not (np.isfinite(threshold) and threshold >= 1e-6):
-        raise DataError(f"encoder 'burst': threshold must be >= 1e-6, got {threshold}")
-    if not (np.isfinite(beta) and beta >= 1):
-        raise DataError(f"encoder 'burst': beta must be >= 1, got {beta}")
+    check_number(threshold, "[1e-6, inf)", "encoder 'burst': threshold", error=DataError)
+    check_number(beta, "[1, inf)", "encoder 'burst': beta", error=DataError)
 
 
 def encode(x, *, steps, threshold=0.125, beta=2.0, reload=8, dt_ms=1.0):
@@ -105,10 +104,12 @@ def decode(raster, *, reload=8):
         Mean over finished presentations of the summed amplitudes; 0 where none was finished.
     """
     _check(1.0, 1.0, reload)
+    need_grid(raster, "burst")
     busy, samples = np.zeros((raster.n_samples, raster.duration), bool), raster.sample_of_spike()
     busy[samples, raster.times] = True
-    ends = np.stack([_presented(busy[:, t : t + 1], t, reload) for t in range(raster.duration)], axis=1)
-    last = np.where(ends.any(axis=1), raster.duration - ends[:, ::-1].argmax(axis=1), 0)
+    ends = np.array([_presented(busy[:, t : t + 1], t, reload) for t in range(raster.duration)], bool)
+    ends = ends.reshape(raster.duration, raster.n_samples).T
+    last = (ends * np.arange(1, raster.duration + 1)).max(axis=1, initial=0)
     amplitudes = np.ones(raster.n_spikes) if raster.amplitudes is None else raster.amplitudes
     sums = np.bincount(samples * raster.size + raster.ids, weights=np.where(raster.times < last[samples], amplitudes, 0.0),
                        minlength=raster.n_samples * raster.size)  # fmt: skip

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from eventsnn.encoders.base import Drive, as_values
+from eventsnn.encoders.base import Drive, as_values, sample_numbers
 from eventsnn.errors import DataError
 from eventsnn.random import key, uniform
+from eventsnn.settings import check_number
 
 
 def encode(x, *, gain=1.0, schedule="every", noise=0.0, seed=0, name="input", sample_ids=None):
@@ -42,17 +43,16 @@ def encode(x, *, gain=1.0, schedule="every", noise=0.0, seed=0, name="input", sa
     >>> encode([[0.25, 0.5]]).values
     array([[0.25, 0.5 ]])
     """
-    if not np.isfinite(gain) or gain == 0:
+    check_number(gain, "(-inf, inf)", "encoder 'constant': gain", error=DataError)
+    if gain == 0:
         raise DataError(f"encoder 'constant': gain must be finite and not 0, got {gain}")
     flat, shape = as_values(x, "constant")
-    if not 0 <= noise <= 2:
-        raise DataError(f"encoder 'constant': noise must be from 0 to 2, got {noise}")
+    check_number(noise, "[0, 2]", "encoder 'constant': noise", error=DataError)
     if noise:
-        ids = np.arange(len(flat)) if sample_ids is None else np.asarray(sample_ids)
-        if ids.shape != (len(flat),):
-            raise DataError(f"encoder 'constant': sample_ids must have one number per sample ({len(flat)}), got {ids.shape}")
+        ids = sample_numbers(sample_ids, len(flat), "constant")
         flat = flat * (1 + noise * (uniform(key(seed, "encoder", "constant", name), ids, 0, flat.shape[1]) - 0.5))
-    return Drive(flat * gain, schedule, shape)
+    with np.errstate(over="ignore"):  # Drive refuses what is not finite
+        return Drive(flat * gain, schedule, shape)
 
 
 def decode(drive, *, gain=1.0):

@@ -1,18 +1,16 @@
 """Latency of a leaky neuron under a constant current: the larger the value, the earlier its one spike; small ones never fire."""
 
-import math
-
 import numpy as np
 
 from eventsnn.encoders.base import as_values
 from eventsnn.errors import DataError
 from eventsnn.raster import SpikeRaster
+from eventsnn.settings import check_number
 
 
 def _check(tau, threshold, duration, dt_ms):
     for name, value in (("tau", tau), ("threshold", threshold), ("duration", duration), ("dt_ms", 1 if dt_ms is None else dt_ms)):
-        if not (math.isfinite(value) and value > 0):
-            raise DataError(f"encoder 'latency': {name} must be > 0, got {value}")
+        check_number(value, "(0, inf)", f"encoder 'latency': {name}", error=DataError)
 
 
 def encode(x, *, tau=20.0, threshold=0.2, duration=1000.0, dt_ms=None):

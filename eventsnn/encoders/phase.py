@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from eventsnn.encoders.base import as_values, refuse_outside, whole_steps
+from eventsnn.encoders.base import as_values, need_grid, refuse_outside, whole_steps
 from eventsnn.raster import SpikeRaster
 
 
@@ -75,6 +75,8 @@ def decode(raster, *, period=8):
     numpy.ndarray of float64, shape (n_samples, n)
         Mean over whole periods of the summed amplitudes (over the part of one where the raster is shorter).
     """
+    period = whole_steps(period, "phase", "period", 32)
+    need_grid(raster, "phase")
     periods = max(1, raster.duration // period)
     whole = raster.times < periods * period
     amplitudes = np.where(whole, 1.0 if raster.amplitudes is None else raster.amplitudes, 0.0)

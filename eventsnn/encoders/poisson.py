@@ -1,13 +1,12 @@
 """Poisson (Bernoulli per step) rate code with signs, from counter-based random numbers."""
 
-import math
-
 import numpy as np
 
-from eventsnn.encoders.base import as_values, refuse_above, whole_steps
+from eventsnn.encoders.base import as_values, refuse_above, sample_numbers, whole_steps
 from eventsnn.errors import DataError
 from eventsnn.random import key, uniform
 from eventsnn.raster import SpikeRaster
+from eventsnn.settings import check_number
 
 # Random numbers held at once, in elements.
 CHUNK = 2**20
@@ -60,14 +59,11 @@ def encode(x, *, steps, dt_ms=1.0, gain=1.0, amplitude=1.0, seed, name="input", 
     """
     steps = whole_steps(steps, "poisson")
     for option, value in (("gain", gain), ("amplitude", amplitude)):
-        if not (math.isfinite(value) and value > 0):
-            raise DataError(f"encoder 'poisson': {option} must be > 0, got {value}")
+        check_number(value, "(0, inf)", f"encoder 'poisson': {option}", error=DataError)
     flat, shape = as_values(x, "poisson")
     if not clip:
         refuse_above(np.abs(flat) * gain, 1.0, "poisson", "scale the values into [-1, 1], lower gain, or clip")
-    ids = np.arange(len(flat)) if sample_ids is None else np.asarray(sample_ids)
-    if ids.shape != (len(flat),):
-        raise DataError(f"encoder 'poisson': sample_ids must have one number per sample ({len(flat)}), got {ids.shape}")
+    ids = sample_numbers(sample_ids, len(flat), "poisson")
     stream = key(seed, "encoder", "poisson", name)
     parts = [_spikes(row, stream, int(sample), steps, gain) for row, sample in zip(flat, ids)]
     offsets = np.concatenate([[0], np.cumsum([len(times) for times, _ in parts])]).astype(np.int64)

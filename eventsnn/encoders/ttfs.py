@@ -1,20 +1,20 @@
 """Time to first spike, linear: the larger the value, the earlier its one spike."""
 
-import math
-
 import numpy as np
 
 from eventsnn.encoders.base import as_values, refuse_above
 from eventsnn.errors import DataError
 from eventsnn.raster import SpikeRaster
+from eventsnn.settings import check_choice, check_number
 
 
 def _check(p, q, window):
     """Check the input range and the window."""
-    if not (math.isfinite(p) and math.isfinite(q) and p < q):
+    for name, value in (("p", p), ("q", q)):
+        check_number(value, "(-inf, inf)", f"encoder 'ttfs': {name}", error=DataError)
+    if not p < q:
         raise DataError(f"encoder 'ttfs': the input range needs finite p < q, got p = {p}, q = {q}")
-    if not (math.isfinite(window) and window > 0):
-        raise DataError(f"encoder 'ttfs': window must be > 0 ms, got {window}")
+    check_number(window, "(0, inf)", "encoder 'ttfs': window, ms,", error=DataError)
 
 
 def encode(x, *, p=0.0, q=1.0, window=1.0, dtype="float32", clip=False, silent=True):
@@ -44,7 +44,7 @@ def encode(x, *, p=0.0, q=1.0, window=1.0, dtype="float32", clip=False, silent=T
     Raises
     ------
     DataError
-        If a value is not finite or above q.
+        If a value is not finite or above q, or an option is out of range.
 
     Notes
     -----
@@ -56,6 +56,7 @@ def encode(x, *, p=0.0, q=1.0, window=1.0, dtype="float32", clip=False, silent=T
     array([0.  , 0.75])
     """
     _check(p, q, window)
+    check_choice(dtype, ("float32", "float64"), "encoder 'ttfs': dtype", DataError)
     flat, shape = as_values(x, "ttfs", np.dtype(dtype))
     if not clip:
         refuse_above(flat, q, "ttfs", "raise q to the largest value, or clip")

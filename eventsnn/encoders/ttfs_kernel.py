@@ -1,13 +1,12 @@
 """Time to first spike under a falling exponential threshold: the input code of T2FSNN."""
 
-import math
-
 import numpy as np
 
-from eventsnn.encoders.base import as_values, refuse_above
+from eventsnn.encoders.base import as_values, refuse_above, whole_steps
 from eventsnn.errors import DataError
 from eventsnn.neurons.ttfs import kernel_tables
 from eventsnn.raster import SpikeRaster
+from eventsnn.settings import check_choice, check_number
 
 
 def encode(x, *, tau=20.0, td=0.0, window=80, theta0=1.0, half_step=False, dt_ms=1.0, grid=False, duration=None,
@@ -115,12 +114,10 @@ def decode(raster):
 
 
 def _tables(tau, td, window, theta0, half_step, dtype):
-    if dtype not in ("float32", "float64"):
-        raise DataError(f"encoder 'ttfs_kernel': dtype must be 'float32' or 'float64', got {dtype!r}")
-    if isinstance(window, bool) or not isinstance(window, int | np.integer) or window < 1:
-        raise DataError(f"encoder 'ttfs_kernel': window must be a whole number of steps >= 1, got {window!r}")
-    if not (math.isfinite(tau) and tau > 0 and math.isfinite(td) and math.isfinite(theta0) and theta0 > 0):
-        raise DataError(f"encoder 'ttfs_kernel': needs tau > 0, theta0 > 0 and a finite td, got {tau}, {theta0}, {td}")
+    check_choice(dtype, ("float32", "float64"), "encoder 'ttfs_kernel': dtype", DataError)
+    whole_steps(window, "ttfs_kernel", "window")
+    for name, value, interval in (("tau", tau, "(0, inf)"), ("theta0", theta0, "(0, inf)"), ("td", td, "(-inf, inf)")):
+        check_number(value, interval, f"encoder 'ttfs_kernel': {name}", error=DataError)
     threshold, amplitude = kernel_tables(window, tau, td, theta0, half_step)
     if not (threshold[-1] >= 1e-35 and amplitude[0] <= 1e35):
         raise DataError(f"encoder 'ttfs_kernel': tau = {tau} and td = {td} give amplitudes from {amplitude[0]:g} to "
@@ -136,6 +133,7 @@ def _duration(duration, window):
 
 
 def _raster(n, ids, amplitudes, samples, flat, shape, dt_ms, grid, duration):
+    check_number(dt_ms, "(0, inf)", "encoder 'ttfs_kernel': dt_ms", error=DataError)
     times, clock = (n, {"dt_ms": dt_ms}) if grid else (n * float(dt_ms), {})
     return SpikeRaster.from_events(
         times, ids, amplitudes.astype(np.float64), samples, size=flat.shape[1],

@@ -6,6 +6,7 @@ import numpy as np
 
 from eventsnn.engines.feed import grid_rows
 from eventsnn.engines.points import gated_points, grid_points, join_points, point_steps
+from eventsnn.errors import RunError
 from eventsnn.network import Population
 from eventsnn.raster import SpikeRaster
 
@@ -28,6 +29,13 @@ class Part:
     exit_step: int | None = None
 
 
+def _check_finite(node, state, where):
+    """Raise RunError where a state (..., variables, lanes) holds NaN, or its first variable is infinite."""
+    if node.dtype.kind == "f" and not (np.isfinite(state[..., 0, :]).all() and not np.isnan(state).any()):
+        raise RunError(f"population {node.name}, {where}: the state is no longer finite; weights or inputs are too large for "
+                       f"{node.dtype}")
+
+
 def grid_part(job, worker, lists, before, steps):
     """Return the Part of one sample on the grid clock."""
     spikes = {}
@@ -38,6 +46,8 @@ def grid_part(job, worker, lists, before, steps):
             continue
         times = np.repeat(np.arange(steps), np.diff(found.row_ptr))
         spikes[name] = (times, found.ids[:found.n].copy(), found.amps[:found.n].copy() if node.stores_amplitudes else None)
+    for name, state in worker.populations.items():
+        _check_finite(job.plan.nodes[name], state.state[..., :job.plan.nodes[name].lanes], f"sample {worker.sample}")
     deltas = {n: s.counters - before[n] for n, s in worker.populations.items()}
     per = {n: {"spikes": lists[n].n, "updates": int(d[2])} for n, d in deltas.items()}
     counters = {**worker.counters, "queue_pushes": sum(int(d[0]) for d in deltas.values()),
@@ -74,6 +84,9 @@ def gated_part(job, worker, lists, count):
         order = np.lexsort((found.ids[:n], found.times[:n], rows))
         spikes[name] = (found.times[:n][order], found.ids[:n][order], found.amps[:n][order], rows)
     per = {n: {"spikes": int(lists[n].row_ptr[count]), "updates": u} for n, u in worker.updates.items()}
+    where = f"a sample from {worker.sample_ids[0]} to {worker.sample_ids[count - 1]}"
+    for name, state in worker.states.items():
+        _check_finite(job.plan.nodes[name], state[:count, ..., :job.plan.nodes[name].lanes], where)
 
     def variable(name, k):
         node = job.plan.nodes[name]
@@ -125,13 +138,16 @@ def collect(job, parts, result):
     result.counters["neuron_updates"] = updates
     for name in job.record:
         result.rasters[name] = _raster(job, name, parts)
-    if job.plan.network.readout is not None and parts:
-        result.readout = np.concatenate([p.readout for p in parts])
-        result.latency = np.concatenate([p.latency for p in parts])
-        result.prediction = winners(result.readout, job.plan.network.readout.kind)
+    asked = job.plan.network.readout
+    if asked is not None:
+        result.readout = np.concatenate([np.zeros((0, job.plan.nodes[asked.population].size)), *(p.readout for p in parts)])
+        result.latency = np.concatenate([np.zeros(0), *(p.latency for p in parts)])
+        result.prediction = winners(result.readout, asked.kind)
     for name in job.record_state:
-        result.states[name] = {v: np.concatenate([p.states[name][v] for p in parts]) for v in parts[0].states[name]}
-    for name in job.traced:
+        node = job.plan.nodes[name]
+        none = np.zeros((0, node.size), node.dtype)
+        result.states[name] = {v: np.concatenate([none, *(p.states[name][v] for p in parts)]) for v, _ in node.variables}
+    for name in job.traced if parts else ():
         result.traces[name] = {v: np.concatenate([p.traces[name][v] for p in parts]) for v in parts[0].traces[name]}
     if job.every is not None:
         result.points = _points(job, parts)

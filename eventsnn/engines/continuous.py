@@ -11,18 +11,21 @@ import numpy as np
 from eventsnn import compile as compiling
 from eventsnn.engines.continuous_plan import check_continuous, make_plans
 from eventsnn.engines.continuous_population import CROWDED, PopulationRun, new_logs
-from eventsnn.engines.continuous_spikes import PoissonSource, PoissonTimes, RasterSource
+from eventsnn.engines.continuous_spikes import PoissonSource, PoissonTimes, RasterSource, within
 from eventsnn.engines.dense_ramps import is_dense_chain, run_dense_chain
+from eventsnn.engines.options import check_sample_ids
 from eventsnn.engines.run import RunResult
 from eventsnn.errors import NetworkError, RunError, did_you_mean
 from eventsnn.raster import SpikeRaster
+from eventsnn.settings import check_number
 
 SLAB = 2**20  # spikes of a node that are handed out at a time
 WALKERS = ("auto", "time", "synapse", "dense")
 COUNTERS = ("spikes", "synaptic_events", "neuron_updates", "queue_pushes", "queue_pops", "instants")
 
 
-def run_continuous(network, inputs, duration_ms, *, window=None, record=None, seed=0, on_slab=None, walker="auto"):
+def run_continuous(network, inputs, duration_ms, *, window=None, record=None, seed=0, on_slab=None, walker="auto",
+                   sample_ids=None, progress=None):
     """Run a network of continuous models.
 
     Parameters
@@ -44,6 +47,8 @@ def run_continuous(network, inputs, duration_ms, *, window=None, record=None, se
     walker : {"auto", "time", "synapse", "dense"}
         How synapses are walked: a row of targets at a time (shared delays), one by one (delays of their own), or all neurons
         of a layer at once (chains of ramps); the result is the same.
+    sample_ids, progress
+        As in `run`.
 
     Returns
     -------
@@ -61,13 +66,15 @@ def run_continuous(network, inputs, duration_ms, *, window=None, record=None, se
     scaled = {n for n, r in inputs.items() if getattr(r, "amplitudes", None) is not None}
     if walker == "dense" or (walker == "auto" and window is None and on_slab is None and is_dense_chain(network, inputs)):
         result = _dense(network, inputs, float(duration_ms), samples, record, window is None and on_slab is None)
+        if progress is not None:
+            progress(samples, samples)
         return _timed(result, before, start)
     plans, longest = make_plans(network, scaled, walker)
     if window is not None and not 0 < window <= longest:
         raise NetworkError(f"window must be > 0 and at most the smallest delay within a cycle, {longest} ms, got {window}")
     record = list(network.nodes) if record is None else [n for n in network.nodes if n in set(record)]
     job = _Run(network, plans, inputs, float(duration_ms), longest if window is None else float(window), record, seed, on_slab)
-    return _timed(job.run(samples), before, start)
+    return _timed(job.run(check_sample_ids(sample_ids, samples), progress), before, start)
 
 
 def _timed(result, before, start):
@@ -85,7 +92,7 @@ def _dense(network, inputs, duration, samples, record, free):
     result = RunResult(counters=dict.fromkeys(COUNTERS, 0))
     for name in network.nodes if record is None else [n for n in network.nodes if n in set(record)]:
         node = network.nodes[name]
-        result.rasters[name] = inputs[name] if name in inputs else SpikeRaster(
+        result.rasters[name] = within(inputs[name], duration) if name in inputs else SpikeRaster(
             spikes[name][1], spikes[name][2].astype(np.int32), size=node.size, duration=duration, offsets=spikes[name][0],
             shape=node.shape)
     for name, (_, times, _) in spikes.items():
@@ -102,8 +109,7 @@ def _check(network, inputs, duration_ms, walker):
     """Return the number of samples."""
     if walker not in WALKERS:
         raise NetworkError(f"walker: must be one of {', '.join(WALKERS)}, got {walker!r}{did_you_mean(walker, WALKERS)}")
-    if not (np.isfinite(duration_ms) and duration_ms > 0):
-        raise NetworkError(f"duration_ms must be > 0, got {duration_ms}")
+    check_number(duration_ms, "(0, inf)", "duration, ms,", error=NetworkError)
     names = {i.name: i for i in network.inputs}
     for name in {*names, *inputs}:
         if name not in names or name not in inputs:
@@ -112,7 +118,7 @@ def _check(network, inputs, duration_ms, walker):
     counts = set()
     for name, given in inputs.items():
         if isinstance(given, PoissonTimes):
-            counts.add(int(given.samples))
+            counts.add(given.samples)
             continue
         if not isinstance(given, SpikeRaster) or given.clock != "continuous":
             raise NetworkError(f"input {name}: needs a SpikeRaster on the continuous clock or PoissonTimes")
@@ -133,20 +139,23 @@ class _Run:
         self.per = {n: {"neurons": p.size, "spikes": 0, "updates": 0} for n, p in plans.items()}
         self.readout = []
 
-    def run(self, samples):
-        """Run all samples, one after another."""
-        for sample in range(samples):
-            self._sample(sample)
+    def run(self, numbers, progress):
+        """Run all samples, one after another; `numbers` are theirs in the data set."""
+        samples = numbers.size
+        for sample, number in enumerate(numbers.tolist()):
+            self._sample(sample, number)
+            if progress is not None:
+                progress(sample + 1, samples)
         rasters = {n: self._raster(n, samples) for n in self.record} if self.on_slab is None else {}
         result = RunResult(rasters=rasters, counters=self.counters, per_population=self.per)
         if self.network.readout is not None:
-            result.readout = np.array(self.readout)
+            result.readout = np.array(self.readout).reshape(samples, self.network.nodes[self.network.readout].size)
             result.prediction = result.readout.argmax(axis=1)
         return result
 
-    def _sample(self, sample):
+    def _sample(self, sample, number):
         logs = new_logs(self.network.nodes)
-        sources = {n: self._source(n, sample) for n in self.inputs}
+        sources = {n: self._source(n, sample, number) for n in self.inputs}
         runs = {n: PopulationRun(p, logs) for n, p in self.plans.items()}
         dense = any(p.walker == "synapse" for p in self.plans.values())
         now, window = 0.0, self.window if not dense else min(self.window, self.duration / 16)
@@ -179,10 +188,10 @@ class _Run:
             if run.plan.population.model.closes:
                 run.advance(np.nextafter(self.duration, np.inf))
 
-    def _source(self, name, sample):
+    def _source(self, name, sample, number):
         given = self.inputs[name]
         if isinstance(given, PoissonTimes):
-            return PoissonSource(given, self.network.nodes[name].size, self.seed, name, sample)
+            return PoissonSource(given, self.network.nodes[name].size, self.seed, name, number)
         return RasterSource(given, sample)
 
     def _hand_out(self, sample, logs, runs, least):
@@ -222,7 +231,7 @@ class _Run:
     def _raster(self, name, samples):
         node, given = self.network.nodes[name], self.inputs.get(name)
         if isinstance(given, SpikeRaster):
-            return given
+            return within(given, self.duration)
         parts = self.kept[name]
         times = np.concatenate([np.zeros(0), *(p[1] for p in parts)])
         ids = np.concatenate([np.zeros(0, np.int32), *(p[2] for p in parts)])

@@ -6,9 +6,10 @@ from eventsnn.engines.collect import winners
 from eventsnn.engines.continuous import run_continuous
 from eventsnn.engines.continuous_plan import ContinuousNetwork
 from eventsnn.errors import NetworkError
+from eventsnn.settings import check_number
 
 
-def run_any_time(network, inputs, duration, engine, *, record=None, seed=0, on_slab=None):
+def run_any_time(network, inputs, duration, engine, *, record=None, seed=0, on_slab=None, sample_ids=None, progress=None):
     """Run a network whose populations may spike at any time.
 
     Parameters
@@ -20,7 +21,7 @@ def run_any_time(network, inputs, duration, engine, *, record=None, seed=0, on_s
         ms; None: that of the input rasters.
     engine : str
         "event" or "auto"; there is no other on this clock.
-    record, seed, on_slab
+    record, seed, on_slab, sample_ids, progress
         As in `run` and `run_continuous`.
 
     Returns
@@ -39,13 +40,15 @@ def run_any_time(network, inputs, duration, engine, *, record=None, seed=0, on_s
         duration = max((r.duration for r in inputs.values() if hasattr(r, "duration")), default=None)
     if duration is None:
         raise NetworkError("duration: say how many ms to run (no input raster tells it)")
+    check_number(duration, "(0, inf)", "duration, ms,", error=NetworkError)
     asked = network.readout
     mirror = ContinuousNetwork(network.inputs, network.populations, network.projections,
                                asked.population if asked is not None and asked.kind == "membrane" else None)
     needed = set(network.nodes if record is None else record)
     if asked is not None and asked.kind != "membrane":
         needed.add(asked.population)
-    result = run_continuous(mirror, inputs, float(duration), record=needed, seed=seed, on_slab=on_slab)
+    result = run_continuous(mirror, inputs, float(duration), record=needed, seed=seed, on_slab=on_slab, sample_ids=sample_ids,
+                            progress=progress)
     if asked is not None and on_slab is None:
         _read(result, asked, float(duration))
     if record is not None:

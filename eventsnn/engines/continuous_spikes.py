@@ -8,6 +8,8 @@ from eventsnn.compile import specialise
 from eventsnn.engines.by_time import sort_window
 from eventsnn.errors import RunError
 from eventsnn.random import key, key_words, uniform_at
+from eventsnn.raster import SpikeRaster
+from eventsnn.settings import as_numbers, check_number
 
 
 class SpikeLog:
@@ -54,6 +56,16 @@ class SpikeLog:
         self.n, self.told = self.n - count, self.told - count
 
 
+def within(raster, duration):
+    """Return what a run of `duration` ms takes of a raster: all where that is its length, else the spikes before it."""
+    if raster.duration == duration:
+        return raster
+    kept, amplitudes = raster.times < duration, raster.amplitudes
+    offsets = np.concatenate(([0], np.cumsum(kept)))[raster.offsets]
+    return SpikeRaster(raster.times[kept], raster.ids[kept], None if amplitudes is None else amplitudes[kept], size=raster.size,
+                       duration=duration, offsets=offsets, shape=raster.shape)
+
+
 class RasterSource:
     """Spikes of a given raster, all there from the beginning."""
 
@@ -79,9 +91,14 @@ class PoissonTimes:
     Parameters
     ----------
     rates_hz : float or array_like (n,)
-        Rate of every channel, >= 0.
+        Rate of every channel, Hz, finite, >= 0.
     samples : int
-        Independent repetitions.
+        Independent repetitions, >= 0.
+
+    Raises
+    ------
+    RunError
+        If a rate or the number of samples is out of range.
 
     Notes
     -----
@@ -91,13 +108,19 @@ class PoissonTimes:
     rates_hz: object
     samples: int = 1
 
+    def __post_init__(self):
+        rates = as_numbers(self.rates_hz, "PoissonTimes: rates_hz", error=RunError)
+        if not (np.isfinite(rates) & (rates >= 0)).all():
+            raise RunError(f"PoissonTimes: rates_hz must be finite numbers >= 0, got {rates}")
+        check_number(self.samples, "[0, inf)", "PoissonTimes: samples", int, RunError)
+
 
 class PoissonSource:
     """The trains of `PoissonTimes` for one sample, made window by window; the same for any windows."""
 
     def __init__(self, poisson, size, seed, name, sample):
         rates = np.asarray(poisson.rates_hz, float)
-        if rates.shape not in ((), (size,)) or not (np.isfinite(rates) & (rates >= 0)).all():
+        if rates.shape not in ((), (size,)):
             raise RunError(f"input {name}: rates_hz must be one number >= 0 or {size} of them")
         self.k0, self.k1 = key_words(key(seed, "poisson_times", name))
         self.sample = sample

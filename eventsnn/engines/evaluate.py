@@ -20,7 +20,7 @@ from eventsnn.neurons.base import EARLY, NEVER, SILENT, GatedModel, GridModel
 step, wake, fire = GridModel.step, GridModel.wake, GatedModel.fire
 IDLE, UNIT_AMPLITUDE, FIRES = False, True, True
 
-CHUNK = 16  # units in a stage at a time: the next stage finds them in the nearest cache
+CHUNK = 2048  # neurons, but at least 16 units, in a stage at a time: the next stage finds them in the nearest cache
 
 
 def evaluate(state, last, cells, marks, everything, maps, p, shape, t0, row, rows, calendar, out, n, counters):
@@ -34,8 +34,9 @@ def evaluate(state, last, cells, marks, everything, maps, p, shape, t0, row, row
     lanes, units = shape[0], shape[1]
     by_row, by_unit = cells.reshape((cells.shape[0], -1)), cells.reshape((cells.shape[0] * units, -1))
     nothing = np.zeros(cells.shape[2:], cells.dtype)
-    listed, taken, asked = np.empty(units + 4, np.int32), np.empty(units, np.int32), np.empty(CHUNK, np.int32)
-    emitted = np.zeros((min(CHUNK, units), cells.shape[3]), cells.dtype)
+    chunk = max(16, CHUNK // lanes)
+    listed, taken, asked = np.empty(units + 4, np.int32), np.empty(units, np.int32), np.empty(chunk, np.int32)
+    emitted = np.zeros((min(chunk, units), cells.shape[3]), cells.dtype)
     flags = np.zeros((emitted.shape[0], -(-cells.shape[3] // 64) * 64), np.uint8)
     for r in range(row, rows):
         t = t0 + r
@@ -50,8 +51,8 @@ def evaluate(state, last, cells, marks, everything, maps, p, shape, t0, row, row
                 marks[r, unit] = 1
         count = _list_marked(row_of(marks, r), listed)
         behind = 0  # units whose spikes, or silence, are in the list
-        for first in range(0, count, CHUNK):
-            here = listed[first:min(first + CHUNK, count)]
+        for first in range(0, count, chunk):
+            here = listed[first:min(first + chunk, count)]
             _step_units(here, state, last, row_of(cells, r), nothing, maps, p, lanes, t, emitted, flags)
             if FIRES:
                 n = _append_units(here, emitted, flags, lanes, ids, amps, unit_ptr, t * units, behind, n)

@@ -8,6 +8,7 @@ from eventsnn.engines.grid import scheduled_steps
 from eventsnn.engines.spikes import SLACK, order_by_id
 from eventsnn.errors import NetworkError, did_you_mean
 from eventsnn.raster import SpikeRaster
+from eventsnn.settings import check_number
 
 
 def check_inputs(network, inputs):
@@ -59,7 +60,8 @@ def grid_rows(plan, inputs, duration):
         if not rasters:
             raise NetworkError("duration: say how many steps to run (no input raster tells it)")
         duration = max(r.duration for r in rasters)
-    if int(duration) != duration or duration < 1:
+    check_number(duration, f"[1, {2**31 - 1}]", "duration, in steps,", error=NetworkError)
+    if int(duration) != duration:
         raise NetworkError(f"duration: must be a whole number of steps >= 1, got {duration}")
     steps = int(duration)
     schedules = {n: scheduled_steps(d.schedule, steps) for n, d in inputs.items() if isinstance(d, Drive)}

@@ -70,7 +70,7 @@ class GridRun:
         self.counters = dict.fromkeys(("synaptic_events", "instants"), 0)
         self.spikes = {}
         # which row of a source's spikes arrives in the instant t after a delay d: entry t - d + longest, -1 for none
-        self.longest = max([0, *(link.delay for node in plan.nodes.values() for link in node.links)])
+        self.longest = min(steps, max([0, *(link.delay for node in plan.nodes.values() for link in node.links)]))
         self.rows = np.maximum(np.arange(-self.longest, steps), -1)
 
     def _window(self, group, slab):
@@ -184,7 +184,7 @@ class GridRun:
     def _deliver(self, node, t0, rows):
         state = self.populations[node.name]
         for link in node.links:
-            source, first = self.spikes[link.source], t0 - link.delay
+            source, first = self.spikes[link.source], max(t0 - link.delay, -self.longest)
             at = self.drive_rows.get(link.source, self.rows)[first + self.longest:][:rows]
             if link.source not in self.drive_rows and source.row_ptr[max(first, 0)] == source.row_ptr[max(first + rows, 0)]:
                 continue

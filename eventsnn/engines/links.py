@@ -8,6 +8,7 @@ from eventsnn.compile import specialise
 from eventsnn.projections import Conv2d, Dense, rowsum
 from eventsnn.projections.conv2d import deliver_conv2d
 from eventsnn.projections.dense import deliver_dense
+from eventsnn.projections.frames import lay_out
 from eventsnn.projections.rowsum import aligned_zeros, narrowed
 from eventsnn.projections.sparse import deliver_sparse
 
@@ -59,12 +60,16 @@ def _conv2d(synapses, source, target, port, scaled):
     weights = aligned_zeros((kernel_y, kernel_x, channels, target.padded), target.dtype)
     weights[..., :out_channels] = synapses.weights
     flat = _stored(weights)
+    frame, first, places = lay_out(synapses, source.shape, target.shape)
+    # on the grid a source spikes at most once in an instant; narrow weights are those of large windows
+    framed = target.node.model.clock == "grid" and flat.dtype == target.dtype and flat.dtype.kind == "f"
     geometry = np.array([target.units, target.ports, port, target.padded, out_channels, *source.shape[:2], channels,
-                         target.shape[1], kernel_y, kernel_x, *synapses.stride, *synapses.pads(*source.shape[:2])])
-    kernel = specialise(deliver_conv2d, add_spikes=_row_sum(flat, scaled), SCALED=scaled)
+                         target.shape[1], kernel_y, kernel_x, *synapses.stride, *synapses.pads(*source.shape[:2]), *first])
+    kernel = specialise(deliver_conv2d, add_spikes=_row_sum(flat, scaled), SCALED=scaled, FRAMED=framed)
 
     def deliver(spikes, amps, rows, cells, marks):
-        return kernel(spikes.ids, amps, spikes.unit_ptr, rows, flat, cells, marks, geometry, *spikes.scratch(target.dtype))
+        return kernel(spikes.ids, amps, spikes.unit_ptr, rows, flat, cells, marks, geometry, *spikes.scratch(target.dtype),
+                      spikes.frame(frame if framed else 1, target.dtype), places)
 
     return deliver, flat.nbytes
 

@@ -137,11 +137,23 @@ def _cast(node, values, what):
         if (finite != np.round(finite)).any():
             raise NetworkError(f"{node.name}: {what} must be whole numbers for dtype {node.dtype}, got {values.ravel()[0]}")
         return finite.astype(node.dtype)
-    return values.astype(node.dtype)
+    with np.errstate(over="ignore"):  # entries of tables beyond the range become its limits
+        return values.astype(node.dtype)
+
+
+def _check_range(node):
+    limits = np.iinfo(node.dtype) if node.dtype.kind == "i" else np.finfo(node.dtype)
+    for parameter in node.node.model.parameters:
+        values = np.asarray(node.node.parameters[parameter.name])
+        beyond = values[np.isfinite(values) & ((values < limits.min) | (values > limits.max))]
+        if beyond.size and not parameter.table:
+            raise NetworkError(f"population {node.name}.{parameter.name}: {beyond[0]} does not fit {node.dtype}, allowed "
+                               f"{limits.min} to {limits.max}; choose a wider dtype")
 
 
 def _prepare_population(node):
     model = node.node.model
+    _check_range(node)
     values, constants = model.derive(dict(node.node.parameters))
     names = model.map_names(values)
     rows = [_per_lane(node, values[name], name) for name in names]

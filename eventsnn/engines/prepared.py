@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from eventsnn.engines.plan import make_plan
 from eventsnn.errors import NetworkError
+from eventsnn.network import Network
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,8 +38,10 @@ def prepare(network):
     Raises
     ------
     NetworkError
-        If neurons may spike at any time: their layout depends on the input.
+        If it is no Network, or neurons may spike at any time: their layout depends on the input.
     """
+    if not isinstance(network, Network):
+        raise NetworkError(f"prepare needs a Network, got {type(network).__name__}")
     if network.clock == "continuous" and not network.gated:
         raise NetworkError("prepare: the layout of a network whose neurons may spike at any time depends on its input; give the "
                            "network itself to run")

@@ -8,7 +8,7 @@ import numpy as np
 from eventsnn import compile as compiling
 from eventsnn.engines.collect import collect
 from eventsnn.engines.feed import check_inputs
-from eventsnn.engines.options import check_choices, check_points, check_sample_ids, check_traces
+from eventsnn.engines.options import check_choices, check_names, check_points, check_sample_ids, check_traces
 from eventsnn.engines.points import Points
 from eventsnn.engines.prepared import Prepared, prepare
 from eventsnn.engines.workers import Job, spread
@@ -85,11 +85,11 @@ def run(network, inputs, *, duration=None, engine="event", schedule="streamed", 
     threads : int
         Samples are spread over that many threads; the same result.
     seed : int
-        Of the random numbers that noise relays draw; encoders and networks draw theirs before.
+        Of the random numbers that noise relays and PoissonTimes draw; encoders and networks draw theirs before.
     record : iterable of str, optional
         Nodes whose rasters are kept; None: all.
     record_state : iterable of str
-        Populations whose final state is kept.
+        Populations whose final state is kept (grid clock, gated networks).
     trace_state : dict, optional
         Population -> period in steps, or (period, ids of neurons): its state is kept after every so many steps (grid
         clock). Looking changes no bit.
@@ -103,10 +103,10 @@ def run(network, inputs, *, duration=None, engine="event", schedule="streamed", 
     slab : int, optional
         Instants handled at a time (grid clock).
     sample_ids : array_like of int, shape (n_samples,), optional
-        Number of each sample in the whole data set, so that any part of it gets the noise that it gets in the whole; by
-        default 0, 1, ...
+        Number of each sample in the whole data set, so that any part of it gets the noise (and the Poisson trains) that it
+        gets in the whole; by default 0, 1, ...
     progress : callable, optional
-        Called with (samples done, samples in all).
+        Called with (samples done, samples in all) after every sample or few, from the thread that ran them.
 
     Returns
     -------
@@ -121,7 +121,10 @@ def run(network, inputs, *, duration=None, engine="event", schedule="streamed", 
     """
     prepared = network if isinstance(network, Prepared) else None
     network = network if prepared is None else prepared.network
-    check_choices(network, engine, schedule, threads, record, (*record_state, *(trace_state or {})), slab)
+    called = {"exit_rule": exit_rule, "progress": progress}
+    check_choices(network, inputs, engine, schedule, threads, slab, seed, called)
+    record = check_names(network, network.nodes if record is None else record, "record")
+    record_state = check_names(network, record_state, "record_state", state=True)
     traced = check_traces(network, trace_state)
     check_points(network, record_every, exit_rule, traced)
     if network.clock == "continuous" and not network.gated:
@@ -129,14 +132,15 @@ def run(network, inputs, *, duration=None, engine="event", schedule="streamed", 
         from eventsnn.engines.windows import last_close
 
         duration = last_close(network) if duration is None else duration
-        return run_any_time(network, inputs, duration, engine, record=record, seed=seed)
+        return run_any_time(network, inputs, duration, engine, record=record, seed=seed, sample_ids=sample_ids,
+                            progress=progress)
     samples = check_inputs(network, inputs)
     before, start = compiling.seconds_compiling, time.perf_counter()
     prepared = prepare(network) if prepared is None else prepared
     plan = prepared.plan
     engine, reason = _choose(plan, inputs, duration, engine, samples)
-    record = list(plan.nodes) if record is None else [n for n in plan.nodes if n in set(record)]
-    job = Job(plan, inputs, duration, engine, schedule, slab, record, tuple(record_state), progress, samples,
+    record = [n for n in plan.nodes if n in set(record)]
+    job = Job(plan, inputs, duration, engine, schedule, slab, record, record_state, progress, samples,
               traced, record_every, exit_rule, seed, check_sample_ids(sample_ids, samples), prepared.spare)
     if engine == "analytic":
         from eventsnn.engines.analytic import run_analytic

@@ -7,6 +7,7 @@ import numpy as np
 
 from eventsnn.bits import append_places
 from eventsnn.compile import specialise
+from eventsnn.errors import RunError
 
 SLACK = 16  # entries that may be read behind the end of a list
 
@@ -26,7 +27,7 @@ class SpikeList:
     """
 
     def __init__(self, node, rows, capacity, *, timed=False):
-        self.units, self.lanes = node.units, node.lanes
+        self.name, self.units, self.lanes = node.name, node.units, node.lanes
         self.unit_amplitude = node.unit_amplitude
         self.ids = np.empty(capacity + SLACK, np.int32)
         self.amps = np.zeros(capacity + SLACK if node.stores_amplitudes else 1, node.dtype)
@@ -36,6 +37,7 @@ class SpikeList:
         self.n = 0
         self.rounded = {}  # dtype -> (amplitudes, how many of them are rounded so far)
         self.window = {}  # dtype -> scratch of delivery: rows, amplitudes
+        self.frames = {}  # dtype, size -> scratch of delivery: an image
 
     @property
     def out(self):
@@ -71,6 +73,8 @@ class SpikeList:
         if self.amps.dtype == dtype or self.amps.size == 1:
             return self.amps if self.amps.dtype == dtype else np.ones(1, dtype)
         rounded, done = self.rounded.get(dtype, (None, 0))
+        if dtype.kind == "i":
+            self._check_whole(self.amps[done:self.n], dtype)
         if rounded is None:
             rounded, done = self.amps.astype(dtype), self.n
         elif rounded.size < self.amps.size:
@@ -81,12 +85,26 @@ class SpikeList:
         self.rounded[dtype] = (rounded, self.n)
         return rounded
 
+    def _check_whole(self, amps, dtype):
+        limits = np.iinfo(dtype)
+        wrong = amps[(amps != np.round(amps)) | (amps < limits.min) | (amps > limits.max)]
+        if wrong.size:
+            raise RunError(f"{self.name}: a spike of amplitude {wrong[0]} reaches a population of dtype {dtype}, which takes "
+                           f"whole numbers from {limits.min} to {limits.max}; scale it and the weights, or give the population "
+                           "a float dtype")
+
     def scratch(self, dtype):
         """Return room for the rows and amplitudes of all spikes of a window, and the slack."""
         if dtype not in self.window or self.window[dtype][0].size < self.n + SLACK:
             room = self.n + self.n // 4 + SLACK
             self.window[dtype] = np.zeros(room, np.int32), np.zeros(room, dtype)
         return self.window[dtype]
+
+    def frame(self, size, dtype):
+        """Return zeros for an instant of spikes laid out as an image; who uses them leaves them zero."""
+        if (dtype, size) not in self.frames:
+            self.frames[dtype, size] = np.zeros(size, dtype)
+        return self.frames[dtype, size]
 
 
 def with_slack(values, dtype):
@@ -98,13 +116,14 @@ def with_slack(values, dtype):
 
 def count_units(ids, row_ptr, unit_ptr, units, lanes):
     """Fill the offsets per (row, unit) of a sorted spike list."""
+    share = 1.0 / lanes  # (id + 1/2) / lanes is far enough from whole numbers for a product, which is faster than a quotient
     for r in range(row_ptr.size - 1):
         ends = unit_ptr[r * units + 1:(r + 1) * units + 1]
         ends[:] = row_ptr[r]
         for k in range(row_ptr[r], row_ptr[r + 1]):
-            ends[np.uint32(ids[k]) // np.uint32(lanes)] = k + 1
-        last = row_ptr[r]
-        for unit in range(units):  # no branches: which units have spikes cannot be foretold
+            ends[np.uint32((ids[np.uint64(k)] + 0.5) * share)] = k + 1
+        last = np.int32(row_ptr[r])
+        for unit in range(np.uint64(units)):  # no branches: which units have spikes cannot be foretold
             last = max(last, ends[unit])
             ends[unit] = last
 

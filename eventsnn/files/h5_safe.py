@@ -98,11 +98,14 @@ def opened(path, error):
     except BlockingIOError:
         raise error(f"{path}: is being written by another process; read it when that has ended") from None
     except Exception as problem:  # h5py turns damage into a dozen kinds of exception
-        reason = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
-        raise error(
-            f"{path}: cannot be read as HDF5: {reason} "
-            "(truncated, damaged or no HDF5 at all; make or copy it again)"
-        ) from problem
+        raise error(f"{path}: cannot be read as HDF5: {_reason(problem)}; make or copy it again") from problem
+
+
+def _reason(problem):
+    """What is wrong with a file, in the words of people, as far as HDF5 says it."""
+    text = str(problem).partition("\n")[0] or type(problem).__name__
+    known = {"file signature not found": "it is no HDF5 file", "truncated file": "it is cut short"}
+    return next((words for mark, words in known.items() if mark in text), f"it is damaged ({text})")
 
 
 class SteadyFile(io.RawIOBase):

@@ -239,7 +239,7 @@ def register(model):
     Parameters
     ----------
     model : type
-        A subclass of `GridModel` or `GatedModel`.
+        A subclass of `GridModel`, `GatedModel` or `ContinuousModel`.
 
     Returns
     -------
@@ -252,7 +252,8 @@ def register(model):
         If it has no name.
     """
     if not (isinstance(model, type) and issubclass(model, NeuronModel) and model.name):
-        raise ModelError(f"{model!r} is not a neuron model: derive a class from GridModel or GatedModel, give it a name")
+        raise ModelError(f"{model!r} is not a neuron model: derive a class from GridModel, GatedModel or ContinuousModel, and "
+                         "give it a name")
     _registered[model.name] = model
     return model
 
@@ -268,13 +269,26 @@ def find_model(model):
     Raises
     ------
     ModelError
-        If no model has that name.
+        If no model has that name, or the model does not say what its neurons do.
     """
     if isinstance(model, type) and issubclass(model, NeuronModel):
-        return model
+        return _complete(model)
+    if not isinstance(model, str):
+        raise ModelError(f"model: must be a name or a class of neuron models, got {model!r}")
     if model not in _registered and model in _MODULES:
         importlib.import_module(f"eventsnn.neurons.{_MODULES[model]}")
     if model not in _registered:
         raise ModelError(f"model: unknown neuron model {model!r}, allowed {', '.join(model_names())}"
                          f"{did_you_mean(model, model_names())}")
-    return _registered[model]
+    return _complete(_registered[model])
+
+
+def _complete(model):
+    if model.clock == "grid" and getattr(model, "step", GridModel.step) is GridModel.step:
+        raise ModelError(f"model '{model.name}' does not say what happens in an instant: define step(state, i, inputs, t, p, "
+                         "maps)")
+    if model.clock == "gated" and getattr(model, "fire", GatedModel.fire) is GatedModel.fire:
+        raise ModelError(f"model '{model.name}' does not say when it spikes: define fire(state, i, inputs, p, maps)")
+    if model.clock == "gated" and "t_open" not in {p.name for p in model.parameters}:
+        raise ModelError(f"model '{model.name}' is gated and needs a parameter t_open: when its window opens, ms")
+    return model

@@ -24,6 +24,7 @@ units of its equations, whatever the row S holds. The first belongs to the membr
 
 import math
 
+from eventsnn.errors import ModelError
 from eventsnn.neurons.base import NeuronModel
 
 
@@ -87,7 +88,7 @@ class ContinuousModel(NeuronModel):
         ndarray of float64, (size, width)
             The last column is overwritten.
         """
-        raise TypeError(f"model '{cls.name}' does not say what its rows hold: define rows(values, size, width)")
+        raise ModelError(f"model '{cls.name}' does not say what its rows hold: define rows(values, size, width)")
 
     @classmethod
     def epoch(cls, values):

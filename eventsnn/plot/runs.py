@@ -224,6 +224,8 @@ def draw_rasters(path, out, rows=3, title=""):
     title : str
         Above the picture.
     """
+    if Path(out).suffix != ".png":
+        raise DataError(f"{out}: pictures are PNG, got {Path(out).suffix!r}; give a name that ends in .png")
     view = View.of(path)
     with disk.finished(out) as part:
         draw_run(view, part, rows, title)

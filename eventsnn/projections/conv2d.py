@@ -6,7 +6,10 @@ import numpy as np
 
 from eventsnn.errors import NetworkError
 from eventsnn.projections.copying import copy_plus
+from eventsnn.projections.frames import deliver_frame, frame_pays
+from eventsnn.projections.rowsum import LANE
 from eventsnn.projections.rowsum import add_rows as add_spikes  # the default of the hook in deliver_conv2d
+from eventsnn.settings import as_numbers, check_number
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,12 +19,17 @@ class Conv2d:
     Parameters
     ----------
     weights : array_like, (kernel height, kernel width, channels in, channels out)
-        Finite weights.
+        Finite weights, rounded to the target's dtype when they are laid out; not copied.
     stride : int or (int, int)
         Step of the kernel in y and x, at least 1.
     padding : {"same", "valid"} or int or (int, int)
         ``"valid"``: none. ``"same"``: the output has ceil(size / stride) rows; an odd surplus goes below and right. A
-        number: so many silent rows and columns on every side.
+        number: so many silent rows and columns on every side; a pair: rows, columns.
+
+    Raises
+    ------
+    NetworkError
+        If the weights are no numbers or have another shape, or stride or padding are not allowed.
     """
 
     weights: np.ndarray
@@ -29,21 +37,22 @@ class Conv2d:
     padding: object = "same"
 
     def __post_init__(self):
-        weights = np.asarray(self.weights)
-        if weights.ndim != 4:
+        weights = as_numbers(self.weights, "Conv2d weights", error=NetworkError)
+        if weights.ndim != 4 or weights.size == 0:
             raise NetworkError("Conv2d weights must have shape (kernel height, kernel width, channels in, channels "
                                f"out), got {weights.shape}")
         object.__setattr__(self, "weights", weights)
-        stride = self.stride if isinstance(self.stride, tuple) else (self.stride, self.stride)
-        if len(stride) != 2 or any(int(s) != s or s < 1 for s in stride):
-            raise NetworkError(f"Conv2d stride must be a whole number >= 1 or a pair of them, got {self.stride!r}")
-        object.__setattr__(self, "stride", tuple(int(s) for s in stride))
-        if self.padding not in ("same", "valid"):
-            pair = self.padding if isinstance(self.padding, tuple) else (self.padding, self.padding)
-            if len(pair) != 2 or any(not isinstance(p, int | np.integer) or p < 0 for p in pair):
-                raise NetworkError("Conv2d padding must be 'same', 'valid', a number >= 0 or a pair of them, got "
-                                   f"{self.padding!r}")
-            object.__setattr__(self, "padding", tuple(int(p) for p in pair))
+        object.__setattr__(self, "stride", self._pair("stride, a whole number or a pair,", self.stride, 1))
+        if not isinstance(self.padding, str) or self.padding not in ("same", "valid"):
+            what = "padding, 'same', 'valid', a whole number or a pair,"
+            object.__setattr__(self, "padding", self._pair(what, self.padding, 0))
+
+    @staticmethod
+    def _pair(what, value, least):
+        pair = tuple(value) if isinstance(value, tuple | list | np.ndarray) and len(value) == 2 else (value, value)
+        for number in pair:
+            check_number(number, f"[{least}, {2**31 - 1}]", f"Conv2d {what}", int, NetworkError)
+        return tuple(map(int, pair))
 
     @property
     def delays(self):
@@ -97,12 +106,12 @@ class Conv2d:
         return np.repeat(pixels.ravel(), source_shape[2]).astype(np.int64)
 
 
-def deliver_conv2d(ids, amps, unit_ptr, source_rows, weights, cells, marks, geometry, rows, row_amps):
+def deliver_conv2d(ids, amps, unit_ptr, source_rows, weights, cells, marks, geometry, rows, row_amps, frame, places):
     """For every target pixel: collect the weight rows of the spikes under its kernel, add them in ascending source.
 
     The sources of one kernel row are a contiguous piece of the sorted spike list, and their weight rows are id plus a
-    constant, whatever the stride. `unit_ptr` are the offsets per (row, source pixel); `rows` and `row_amps` are scratch.
-    The spike lists have 16 entries of slack behind their end, the scratch too.
+    constant, whatever the stride. `unit_ptr` are the offsets per (row, source pixel); `rows`, `row_amps` and `frame` are
+    scratch. The spike lists have 16 entries of slack behind their end, the scratch too.
     Returns the number of synaptic events.
     """
     units, ports, port, padded, out_channels = geometry[0], geometry[1], geometry[2], geometry[3], geometry[4]
@@ -114,14 +123,20 @@ def deliver_conv2d(ids, amps, unit_ptr, source_rows, weights, cells, marks, geom
         if source_rows[r] < 0:
             continue
         first = source_rows[r] * height * width
-        if unit_ptr[first] == unit_ptr[first + height * width]:
+        arrived = unit_ptr[first + height * width] - unit_ptr[first]
+        if arrived == 0:
+            continue
+        if FRAMED and frame_pays(arrived, height * width, kernel_y * kernel_x, channels, padded // LANE):
+            here = cells[r * units * ports * padded:]
+            events += deliver_frame(ids, amps, unit_ptr[first:], weights, here, marks[r], geometry, frame, places)
             continue
         for y in range(units // out_width):
             y0 = y * stride_y - pad_y
             low, high = max(0, -y0), min(kernel_y, height - y0)
             for x in range(out_width):
                 x0 = x * stride_x - pad_x
-                left, right = max(x0, 0), min(x0 + kernel_x, width)
+                left = min(max(x0, 0), width)
+                right = max(min(x0 + kernel_x, width), left)
                 m = 0
                 for ky in range(low, high):
                     pixel = (y0 + ky) * width
@@ -141,3 +156,4 @@ def deliver_conv2d(ids, amps, unit_ptr, source_rows, weights, cells, marks, geom
 
 
 SCALED = False  # replaced when compiled: whether spikes have amplitudes
+FRAMED = False  # replaced when compiled: whether instants of many spikes are delivered as images

@@ -6,6 +6,7 @@ import numpy as np
 
 from eventsnn.errors import NetworkError
 from eventsnn.projections.rowsum import add_rows as add_spikes  # the default of the hook in deliver_dense
+from eventsnn.settings import as_numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -15,13 +16,18 @@ class Dense:
     Parameters
     ----------
     weights : array_like, (n_sources, n_targets)
-        Finite weights.
+        Finite weights, rounded to the target's dtype when they are laid out; not copied.
+
+    Raises
+    ------
+    NetworkError
+        If they are no numbers, or not two-dimensional.
     """
 
     weights: np.ndarray
 
     def __post_init__(self):
-        weights = np.asarray(self.weights)
+        weights = as_numbers(self.weights, "Dense weights", error=NetworkError)
         if weights.ndim != 2:
             raise NetworkError(f"Dense weights must have shape (n_sources, n_targets), got {weights.shape}")
         object.__setattr__(self, "weights", weights)

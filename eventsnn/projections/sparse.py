@@ -5,6 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from eventsnn.errors import NetworkError
+from eventsnn.settings import as_numbers
+
+MOST = 2**31  # of ids and delays
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,7 +21,12 @@ class Sparse:
     weights : float or array_like, (n_synapses,)
         Finite weights.
     synapse_delays : array_like of int, (n_synapses,), optional
-        Delay of each synapse in whole steps, added to the projection's delay.
+        Delay of each synapse in whole steps, 0 to 2**31 - 1, added to the projection's delay.
+
+    Raises
+    ------
+    NetworkError
+        If lengths differ, or something is not of its kind or range.
     """
 
     sources: np.ndarray
@@ -27,14 +35,14 @@ class Sparse:
     synapse_delays: np.ndarray | None = None
 
     def __post_init__(self):
-        sources, targets = np.asarray(self.sources), np.asarray(self.targets)
+        sources, targets = (as_numbers(getattr(self, n), f"Sparse {n}", "iu", NetworkError) for n in ("sources", "targets"))
         if sources.ndim != 1 or sources.shape != targets.shape:
             raise NetworkError(f"Sparse sources and targets must be lists of equal length, got {sources.shape} and "
                                f"{targets.shape}")
         for name, values in (("sources", sources), ("targets", targets)):
-            if values.size and not np.issubdtype(values.dtype, np.integer):
-                raise NetworkError(f"Sparse {name} must be whole numbers, got {values.dtype}")
-        weights = np.asarray(self.weights)
+            if values.size and not 0 <= int(values.min()) <= int(values.max()) < MOST:
+                raise NetworkError(f"Sparse {name} must be from 0 to {MOST - 1}, got {values.min()} to {values.max()}")
+        weights = as_numbers(self.weights, "Sparse weights", error=NetworkError)
         weights = np.broadcast_to(weights, sources.shape) if weights.ndim == 0 else weights
         if weights.shape != sources.shape:
             raise NetworkError(f"Sparse weights must be one number or one per synapse {sources.shape}, got {weights.shape}")
@@ -43,9 +51,9 @@ class Sparse:
         object.__setattr__(self, "targets", targets[order].astype(np.int64))
         object.__setattr__(self, "weights", weights[order])
         if self.synapse_delays is not None:
-            delays = np.asarray(self.synapse_delays)
-            if delays.shape != sources.shape or not np.issubdtype(delays.dtype, np.integer) or np.any(delays < 0):
-                raise NetworkError("Sparse synapse_delays must be one whole number >= 0 per synapse")
+            delays = as_numbers(self.synapse_delays, "Sparse synapse_delays", "iu", NetworkError)
+            if delays.shape != sources.shape or np.any(delays < 0) or np.any(delays >= MOST):
+                raise NetworkError(f"Sparse synapse_delays must be one whole number from 0 to {MOST - 1} per synapse")
             object.__setattr__(self, "synapse_delays", delays[order].astype(np.int64))
 
     @classmethod
@@ -58,8 +66,13 @@ class Sparse:
             Any format; stored zeros are synapses too.
         synapse_delays : array_like of int, optional
             One delay per stored entry, in the order of ``matrix.tocoo()``.
+
+        Raises
+        ------
+        NetworkError
+            If it is no sparse matrix, or as for Sparse.
         """
-        coo = matrix.tocoo()
+        coo = coordinates(matrix, "Sparse")
         return cls(coo.row.astype(np.int64), coo.col.astype(np.int64), coo.data, synapse_delays)
 
     @property
@@ -79,6 +92,14 @@ class Sparse:
     def fan_out(self, source_shape, target_shape):
         """Return synapses per source, (n_sources,)."""
         return np.bincount(self.sources, minlength=int(np.prod(source_shape))).astype(np.int64)
+
+
+def coordinates(matrix, what):
+    """Return a SciPy sparse matrix as (row, col, data), or raise NetworkError where it is none."""
+    if not hasattr(matrix, "tocoo"):
+        raise NetworkError(f"{what}.from_matrix needs a SciPy sparse matrix (n_sources, n_targets), got "
+                           f"{type(matrix).__name__}; scipy.sparse.coo_array makes one of an array, Dense takes it as it is")
+    return matrix.tocoo()
 
 
 def deliver_sparse(ids, amps, row_ptr, source_rows, indptr, places, target_units, weights, cells, marks, row_cells):

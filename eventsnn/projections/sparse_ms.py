@@ -5,6 +5,8 @@ import functools
 import numpy as np
 
 from eventsnn.errors import NetworkError
+from eventsnn.projections.sparse import coordinates
+from eventsnn.settings import as_numbers, check_number
 
 
 class SparseMs:
@@ -37,11 +39,12 @@ class SparseMs:
     """
 
     def __init__(self, indptr, targets, weights, delays_ms=0.0, *, source_weights=None):
-        indptr, targets = np.asarray(indptr), np.asarray(targets)
+        indptr = as_numbers(indptr, "SparseMs indptr", "iu", NetworkError)
+        targets = as_numbers(targets, "SparseMs targets", "iu", NetworkError)
         if indptr.ndim != 1 or indptr.size < 1 or targets.ndim != 1 or indptr[0] != 0 or indptr[-1] != targets.size or (
                 np.diff(indptr) < 0).any():
             raise NetworkError("SparseMs indptr must rise from 0 to the number of synapses")
-        if targets.size and (targets.dtype.kind not in "iu" or int(targets.min()) < 0 or int(targets.max()) >= 2**32):
+        if targets.size and not 0 <= int(targets.min()) <= int(targets.max()) < 2**32:
             raise NetworkError("SparseMs targets must be whole numbers >= 0")
         self.indptr, self.targets = indptr.astype(np.int64), targets.astype(np.uint32, copy=False)
         self.weights, self.delays = self._one_or_all("weights", weights), self._one_or_all("delays_ms", delays_ms)
@@ -49,13 +52,13 @@ class SparseMs:
             raise NetworkError(f"SparseMs delays_ms must be >= 0, got {self.delays.min()}")
         self.per_source = False
         if source_weights is not None:
-            self._scale(np.asarray(source_weights, dtype=np.float64))
+            self._scale(as_numbers(source_weights, "SparseMs source_weights", error=NetworkError).astype(np.float64))
         self._arrange()
         for array in (self.indptr, self.targets, self.weights, self.delays):
             array.flags.writeable = False
 
     def _one_or_all(self, name, values):
-        values = np.array(values, dtype=np.float64)
+        values = as_numbers(values, f"SparseMs {name}", error=NetworkError).astype(np.float64)
         if values.ndim > 1 or (values.ndim == 1 and values.size not in (1, self.targets.size)):
             raise NetworkError(f"SparseMs {name} must be one number or one per synapse ({self.targets.size}), got {values.shape}")
         if not np.isfinite(values).all():
@@ -117,16 +120,28 @@ class SparseMs:
         sources, targets : array_like of int, (n_synapses,)
         weights, delays_ms : float or array_like, (n_synapses,)
         n_sources : int
-            Number of source neurons.
+            Number of source neurons, 1 to 2**32 - 1.
+
+        Returns
+        -------
+        SparseMs
+
+        Raises
+        ------
+        NetworkError
+            If lengths differ, or something is not of its kind or range.
         """
-        sources, targets = np.asarray(sources), np.asarray(targets)
+        check_number(n_sources, f"[1, {2**32 - 1}]", "SparseMs n_sources", int, NetworkError)
+        sources, targets = (as_numbers(a, f"SparseMs {n}", "iu", NetworkError) for n, a in (("sources", sources),
+                                                                                         ("targets", targets)))
         if sources.ndim != 1 or sources.shape != targets.shape:
             raise NetworkError(f"SparseMs sources and targets must be lists of equal length, got {sources.shape} and "
                                f"{targets.shape}")
-        if sources.size and (sources.dtype.kind not in "iu" or sources.min() < 0 or sources.max() >= n_sources):
+        if sources.size and not 0 <= int(sources.min()) <= int(sources.max()) < n_sources:
             raise NetworkError(f"SparseMs sources must be whole numbers from 0 to {n_sources - 1}")
         order = np.argsort(sources, kind="stable")
-        weights, delays = (np.asarray(a, dtype=np.float64) for a in (weights, delays_ms))
+        weights, delays = (as_numbers(a, f"SparseMs {n}", error=NetworkError) for n, a in (("weights", weights),
+                                                                                         ("delays_ms", delays_ms)))
         counts = np.bincount(sources.astype(np.int64), minlength=n_sources)
         sorted_ = [a[order] if a.shape == sources.shape else a for a in (weights, delays)]
         return cls(np.concatenate(([0], np.cumsum(counts))), targets[order], *sorted_)
@@ -134,7 +149,7 @@ class SparseMs:
     @classmethod
     def from_matrix(cls, matrix, delays_ms=0.0):
         """Make synapses of a SciPy sparse matrix (n_sources, n_targets); one delay, or one per entry of ``matrix.tocoo()``."""
-        coo = matrix.tocoo()
+        coo = coordinates(matrix, "SparseMs")
         return cls.from_lists(coo.row.astype(np.int64), coo.col.astype(np.int64), coo.data, delays_ms, n_sources=coo.shape[0])
 
     @property

@@ -6,31 +6,44 @@ a contiguous piece of the sorted spike list, found through the offsets per pixel
 
 import numpy as np
 
-from eventsnn.bits import append_flagged
+from eventsnn.bits import append_flagged, row_of
 
 
 def average_pool(ids, amps, unit_ptr, rows, geometry, area, out, n, amp_kind):
-    """Merge the spikes of each window and channel: one spike of amplitude (sum in ascending source) / area."""
+    """Merge the spikes of each window and channel: one spike of amplitude (sum in ascending source) / area.
+
+    A row of windows at a time: how many spikes a window holds cannot be foretold, how many a row holds matters less.
+    """
     out_ids, out_amps, row_ptr, out_unit_ptr = out
     height, width, channels, out_height, out_width, size, stride = geometry
-    total = np.zeros(channels, amp_kind.dtype)
-    touched = np.zeros(channels + 64, np.uint8)
+    lanes = -(-channels // 64) * 64
+    total, touched = np.zeros(out_width * lanes, amp_kind.dtype), np.zeros((out_width, lanes), np.uint8)
+    marks = touched.reshape(-1)
+    slot, windows = np.empty(width * channels, np.int32), np.zeros(width * channels, np.int32)  # of a source: the first, how many
+    for x in range(width):
+        left = max(0, (x - size + stride) // stride)
+        for c in range(x * channels, (x + 1) * channels):
+            slot[c] = left * lanes + c - x * channels
+            windows[c] = max(0, min(x // stride, out_width - 1) + 1 - left)
     for r in range(rows[0], rows[1]):
-        first = r * height * width
-        for pixel in range(out_height * out_width):
-            top, left = pixel // out_width * stride, pixel % out_width * stride
-            for y in range(top, top + size):
-                for k in range(unit_ptr[first + y * width + left], unit_ptr[first + y * width + left + size]):
-                    c = np.uint32(ids[k]) % np.uint32(channels)
-                    total[c] += amps[k] if SCALED else amp_kind[0]
-                    touched[c] = 1
-            found = append_flagged(touched, channels, 0, out_ids, n)
-            for k in range(n, found):
-                c = out_ids[k]
-                out_ids[n], out_amps[n] = pixel * channels + c, total[c] / area
-                n += total[c] != 0
-                total[c], touched[c] = 0, 0
-            out_unit_ptr[r * out_height * out_width + pixel + 1] = n
+        for top in range(out_height):
+            for y in range(top * stride, top * stride + size):
+                ends = unit_ptr[(r * height + y) * width:]
+                for k in range(ends[0], ends[width]):
+                    source = np.uint32(ids[np.uint64(k)] - y * width * channels)
+                    for window in range(windows[source]):
+                        at = np.uint32(slot[source] + window * lanes)
+                        total[at] += amps[np.uint64(k)] if SCALED else amp_kind[0]
+                        marks[at] = 1
+            for left in range(out_width):
+                pixel, here = top * out_width + left, left * lanes
+                found = append_flagged(row_of(touched, left), channels, here, out_ids, n)
+                for k in range(n, found):
+                    at = out_ids[k]
+                    out_ids[n], out_amps[n] = pixel * channels + at - here, total[at] / area
+                    n += total[at] != 0
+                    total[at], marks[at] = 0, 0
+                out_unit_ptr[(r * out_height + top) * out_width + left + 1] = n
         row_ptr[r + 1] = n
     return n
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from eventsnn.errors import NetworkError
 from eventsnn.random import key, uniform, uniform_at
+from eventsnn.settings import as_numbers, check_number
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,8 +24,10 @@ class _Noise:
         return None
 
     def _check_step(self):
-        if self.dt_ms is not None and not (math.isfinite(self.dt_ms) and self.dt_ms > 0):
-            raise NetworkError(f"{type(self).__name__} dt_ms must be > 0 ms, got {self.dt_ms!r}")
+        self._check("dt_ms", "(0, inf)", float | None)
+
+    def _check(self, name, interval, kind=float):
+        check_number(getattr(self, name), interval, f"{type(self).__name__} {name}", kind, NetworkError)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +47,7 @@ class Deletion(_Noise):
     kind = "deletion"
 
     def __post_init__(self):
-        if not 0 <= self.probability < 1:
-            raise NetworkError(f"Deletion probability must be in [0, 1), got {self.probability!r}")
+        self._check("probability", "[0, 1)")
         self._check_step()
 
     def describe(self):
@@ -89,15 +91,13 @@ class Jitter(_Noise):
     kind = "jitter"
 
     def __post_init__(self):
-        if not (math.isfinite(self.std) and 0 <= self.std <= 1e6):
-            raise NetworkError(f"Jitter std must be from 0 to 1e6 steps, got {self.std!r}")
-        if self.tau is not None and not (math.isfinite(self.tau) and self.tau > 0):
-            raise NetworkError(f"Jitter tau must be > 0 steps, got {self.tau!r}")
+        self._check("std", "[0, 1e6]")
+        self._check("tau", "(0, inf)", float | None)
         if self.window is not None:
-            window = tuple(int(n) for n in self.window)
-            if len(window) != 2 or not 0 <= window[0] < window[1]:
+            window = as_numbers(self.window, "Jitter window", "iu", NetworkError)
+            if window.shape != (2,) or not 0 <= window[0] < window[1]:
                 raise NetworkError(f"Jitter window must be (first, last) with 0 <= first < last, got {self.window!r}")
-            object.__setattr__(self, "window", window)
+            object.__setattr__(self, "window", tuple(window.tolist()))
         self._check_step()
 
     def describe(self):
@@ -130,12 +130,11 @@ class Flip(_Noise):
     dt_ms = None
 
     def __post_init__(self):
-        if not 0 <= self.probability < 1:
-            raise NetworkError(f"Flip probability must be in [0, 1), got {self.probability!r}")
-        if not (math.isfinite(self.amplitude) and self.amplitude):
-            raise NetworkError(f"Flip amplitude must be finite and not 0, got {self.amplitude!r}")
-        if self.steps is not None and not (isinstance(self.steps, int | np.integer) and self.steps >= 1):
-            raise NetworkError(f"Flip steps must be a whole number >= 1, or None, got {self.steps!r}")
+        self._check("probability", "[0, 1)")
+        self._check("amplitude", "(-inf, inf)")
+        if self.amplitude == 0:
+            raise NetworkError("Flip amplitude must be finite and not 0, got 0")
+        self._check("steps", "[1, inf)", int | None)
 
     def describe(self):
         """Return it as plain data, for reports."""
@@ -157,8 +156,7 @@ class FrozenMask(_Noise):
     dt_ms = None
 
     def __post_init__(self):
-        if not 0 <= self.rate < 1:
-            raise NetworkError(f"FrozenMask rate must be in [0, 1), got {self.rate!r}")
+        self._check("rate", "[0, 1)")
 
     @property
     def probability(self):

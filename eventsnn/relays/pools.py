@@ -7,9 +7,8 @@ border are dropped. Populations and pools have shape (y, x, channel).
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from eventsnn.errors import NetworkError
+from eventsnn.settings import as_numbers, check_number
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,9 +21,7 @@ class _Pool:
     def __post_init__(self):
         object.__setattr__(self, "stride", self.size if self.stride is None else self.stride)
         for name in ("size", "stride"):
-            value = getattr(self, name)
-            if not isinstance(value, int | np.integer) or value < 1:
-                raise NetworkError(f"{type(self).__name__} {name} must be a whole number >= 1, got {value!r}")
+            check_number(getattr(self, name), f"[1, {2**15}]", f"{type(self).__name__} {name}", int, NetworkError)
 
     def output_shape(self, source_shape):
         """Return (y, x, channel) of the pool."""
@@ -85,9 +82,10 @@ class EarliestPool(_Pool):
     def __post_init__(self):
         super().__post_init__()
         if self.signs is not None:
-            signs = tuple(int(s) for s in np.asarray(self.signs).ravel())
+            signs = as_numbers(self.signs, "EarliestPool signs", error=NetworkError).ravel().tolist()
             if any(s not in (-1, 1) for s in signs):
                 raise NetworkError(f"EarliestPool signs must be +1 or -1, got {sorted(set(signs) - {-1, 1})[0]}")
+            signs = tuple(map(int, signs))
             object.__setattr__(self, "signs", signs)
 
     def check(self, source_shape):

@@ -40,7 +40,7 @@ def describe(name):
             return attempt(path)
         except EventsnnError as error:
             problems.append(str(error))
-    raise DataError("\n".join(problems))
+    raise DataError("\n".join(dict.fromkeys(problems)))
 
 
 def _models():
@@ -68,13 +68,13 @@ def _scenario(name):
 def _folder(path):
     from eventsnn.scenario.progress import summary
     from eventsnn.scenario.results import read_json
-    from eventsnn.scenario.run import RESULT, STATE, Result
+    from eventsnn.scenario.run import RESULT, STATE, Result, read_result
 
     if (path / RESULT).exists():
-        return summary(Result(path, read_json(path / RESULT)))
+        return summary(Result(path, read_result(path)))
     state = read_json(path / STATE)
-    if not state:
-        raise DataError(f"{path}: not a run folder (no {RESULT}, no {STATE})")
+    if not {"status", "scenario_file"} <= state.keys():
+        raise DataError(f"{path}: not a run folder (no {RESULT}, no {STATE} that can be read)")
     text = f"{path}: {state['status']}, scenario {state['scenario_file']}"
     text += f"\n{state['error']}" if state.get("error") else ""
     part = path / "raster.h5.part"

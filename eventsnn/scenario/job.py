@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from eventsnn.scenario.provenance import file_sha256
+from eventsnn.scenario.rules.sections import data_specs
 from eventsnn.scenario.samples import load_samples
 
 
@@ -44,7 +45,9 @@ class Job:
         """Read samples once, however many stages use them."""
         name = spec.model_dump_json()
         if name not in self.samples:
-            self.samples[name] = load_samples(self.loaded, spec)
+            path = next((path for path, data in data_specs(self.spec) if data == spec), ("data",))
+            with self.loaded.at(*path):
+                self.samples[name] = load_samples(self.loaded, spec)
             self.inputs[self.samples[name].name] = self.samples[name].sha256
         return self.samples[name]
 

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from eventsnn.errors import EventsnnError, ScenarioError
+from eventsnn.errors import EventsnnError, RunError, ScenarioError
 from eventsnn.scenario.text import yaml
 from eventsnn.scenario.text.find import SHIPPED, find
-from eventsnn.scenario.text.problems import sentences
+from eventsnn.scenario.text.problems import sentences, short
 
 UNHASHED = ("smoke",)
 
@@ -83,10 +83,12 @@ class LoadedScenario:
         Raises
         ------
         ScenarioError
-            In place of any error of eventsnn.
+            In place of any error of eventsnn but those that say where already, and those of runs that could not go on.
         """
         try:
             yield
+        except (ScenarioError, RunError):
+            raise
         except EventsnnError as error:
             raise self.error(path, error) from None
 
@@ -164,7 +166,8 @@ def resolve(data, source, folder, overrides=(), smoke=False, places=None):
     places = dict(places or {})
     problems = []
     if not isinstance(data, dict):
-        raise ScenarioError(f"{source}:1: scenario: must be a mapping of keys, got {type(data).__name__}")
+        got = "an empty file" if data is None else short(data)
+        raise ScenarioError(f"{source}:1: scenario: must be a mapping of keys, got {got}")
     light = data.get("smoke") if isinstance(data.get("smoke"), dict) else {}
     quick = [((), str(key), value, places.get(("smoke", key), source)) for key, value in light.items()]
     given = [(*_split(text), f"--set {text}") for text in overrides]
@@ -223,10 +226,11 @@ def _apply(data, places, changes):
                 places = {p: m for p, m in places.items() if p[: len(path)] != path}
                 places[path] = mark
                 break
-            if isinstance(node, dict) and not isinstance(node.get(key), dict | list):
-                node[key] = {}
+            below = node.get(key) if isinstance(node, dict) else node[key]
+            if not isinstance(below, dict | list):
+                node[key] = below = {}
                 places[path] = mark
-            node = node[key]
+            node = below
     return data, places
 
 
@@ -234,6 +238,8 @@ def _index(node, step, mark):
     """Key of a mapping, or number of a list entry."""
     if not isinstance(node, list):
         return step
-    if not step.isdigit() or int(step) >= len(node):
-        raise ScenarioError(f"{mark}: must name an entry of the list, got {step!r}, allowed 0 to {len(node) - 1}")
-    return int(step)
+    numbers = {str(index): index for index in range(len(node))}
+    if step not in numbers:
+        allowed = f"allowed 0 to {len(node) - 1}" if node else "which is empty"
+        raise ScenarioError(f"{mark}: must name an entry of the list, got {step!r}, {allowed}")
+    return numbers[step]

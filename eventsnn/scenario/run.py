@@ -120,12 +120,34 @@ def _own(folder):
         yield
 
 
+def read_result(folder):
+    """Read result.json of a run folder.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    RunError
+        If it is damaged.
+    """
+    content = results.read_json(folder / RESULT)
+    if not all(isinstance(content.get(key), dict) for key in ("metrics", "published", "timing", "provenance")):
+        raise RunError(f"{folder / RESULT}: damaged, no result of a run; remove this file and go on with --resume")
+    return content
+
+
 def _admit(folder, loaded, resume):
     """Look at what a folder holds: a finished result to reuse, nothing, or a reason to refuse."""
     state = results.read_json(folder / STATE)
     if (folder / RESULT).exists():
-        content = results.read_json(folder / RESULT)
-        if content.get("provenance", {}).get("scenario_sha256") == loaded.sha256:
+        content = read_result(folder)
+        if content["provenance"].get("scenario_sha256") == loaded.sha256:
             _clear_parts(folder)
             return Result(folder, content, True)
         raise RunError(f"{folder}: holds the finished result of another experiment and stays as it is; use --out")

@@ -40,6 +40,13 @@ class Samples:
     def __len__(self):
         return len(self.ids)
 
+    def check_labels(self, network):
+        """Refuse labels that the readout of a network can never answer: they would count as mistakes."""
+        readout, most = network.readout, int(self.labels.max())
+        outputs = most + 1 if readout is None else network.nodes[readout.population].size
+        if most >= outputs:
+            raise DataError(f"{self.name}: has the label {most}, but '{readout.population}' decides between {outputs} classes")
+
 
 def load_samples(loaded, spec):
     """Read the samples that a DataSpec names.
@@ -68,7 +75,7 @@ def load_samples(loaded, spec):
     name, total = spec.file if own else spec.name, len(found)
     if spec.start >= total or (stop or 0) > total:
         part = f"{total} samples in its {spec.split} part"
-        raise DataError(f"data set {name}: has {part}, asked for {spec.start} to {stop}")
+        raise DataError(f"data set {name}: has {part}, asked for {spec.start} to {'the end' if stop is None else stop}")
     stop = total if stop is None else stop
     ids = np.arange(spec.start, stop)
     changed = f" {spec.crop} {spec.standardise}" if spec.crop or spec.standardise else ""

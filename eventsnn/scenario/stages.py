@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 
 import eventsnn
+from eventsnn.errors import did_you_mean
 from eventsnn.scenario.learn import learned as learn
 from eventsnn.scenario.measure import measure
 from eventsnn.scenario.network import convert, kernels
@@ -61,16 +62,21 @@ def execute(job, until=None):
         The same.
     """
     for stage in STAGES:
-        if stage.present(job.spec):
-            start = time.perf_counter()
-            parts = [stage.name, eventsnn.__version__, stage.identity(job)]
-            parts += [[name, job.digests[name]] for name in stage.needs if name in job.digests]
-            job.digests[stage.name] = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-            job.results[stage.name] = stage.work(job)
-            job.seconds[stage.name] = time.perf_counter() - start
+        if stage.present(job.spec) and not (job.folder is None and stage.name in SCANS):
+            with job.loaded.at(*SECTIONS.get(stage.name, (stage.name,))):
+                _perform(job, stage)
         if stage.name == until:
             break
     return job
+
+
+def _perform(job, stage):
+    start = time.perf_counter()
+    parts = [stage.name, eventsnn.__version__, stage.identity(job)]
+    parts += [[name, job.digests[name]] for name in stage.needs if name in job.digests]
+    job.digests[stage.name] = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    job.results[stage.name] = stage.work(job)
+    job.seconds[stage.name] = time.perf_counter() - start
 
 
 def _dump(spec, **options):
@@ -139,8 +145,8 @@ def _analog(job):
 def _convert_identity(job):
     codes = [_dump(code) for code in encoders(job.spec).values()]
     spec = _dump(job.spec.convert)
-    files = [job.hash_file(text) for text in named_files(spec)]
     samples = _calibration(job)
+    files = [job.hash_file(text) for text in named_files(spec)]
     steps = job.spec.run.duration if samples is None else None  # for which widths are proven
     return [spec, codes, _dump(job.spec.readout), files, steps if samples is None else samples.sha256]
 
@@ -196,6 +202,19 @@ def _encode_identity(job):
     return [codes, [job.hash_file(text) for text in named_files(codes)], job.spec.seed, job.spec.run.duration]
 
 
+def _encode(job):
+    network, samples = job.results["network"], job.results.get("data")
+    if samples is not None:
+        with job.loaded.at("data"):
+            samples.check_labels(network)
+    inputs = [node.name for node in network.inputs]
+    for name in encoders(job.spec).keys() - {None, *inputs}:
+        raise job.loaded.error(("encode", name), f"unknown input, allowed {', '.join(inputs)}{did_you_mean(name, inputs)}")
+    if job.spec.measure.phases is not None and network.clock != "grid":
+        raise job.loaded.error(("measure", "phases"), "counts steps, and this network is on the continuous clock; remove it")
+    return InputMaker(job.loaded, network, samples, job.learned_inputs, job.input_code)
+
+
 def _run_identity(job):
     calibration = getattr(job.spec.run.exit, "calibration", None)
     return [_dump(job.spec.run, exclude={"threads"}), None if calibration is None else job.load(calibration.data).sha256]
@@ -204,6 +223,10 @@ def _run_identity(job):
 def _runs(spec):
     return spec.run is not None
 
+
+SCANS = ("statistics", "optimise")  # take long and leave files: not in a dry run, which has no folder
+SECTIONS = {"source": ("network", "source", "file")}
+"""Where in the file stands what a stage works on, if not under the stage's own name."""
 
 STAGES = (
     Stage("data", (), lambda s: s.data is not None, _data_identity, lambda j: j.load(j.spec.data)),
@@ -214,8 +237,7 @@ STAGES = (
     Stage("convert", ("source", "train", "optimise"), lambda s: s.convert is not None, _convert_identity, _convert),
     Stage("learn", ("data", "source", "train", "convert"), lambda s: s.learn is not None, _learn_identity, learn.learn),
     Stage("network", ("convert", "learn"), _runs, _network_identity, _network),
-    Stage("encode", ("data", "network"), _runs, _encode_identity,
-          lambda j: InputMaker(j.loaded, j.results["network"], j.results.get("data"), j.learned_inputs, j.input_code)),
+    Stage("encode", ("data", "network"), _runs, _encode_identity, _encode),
     Stage("run", ("network", "encode", "source", "train"), _runs, _run_identity, simulate.simulate),
     Stage("measure", ("run", "data", "train", "learn"), lambda s: True, lambda j: _dump(j.spec.measure), measure.measure),
 )  # fmt: skip

@@ -62,6 +62,10 @@ def sweep(planned, out=None, *, index=None, workers=1, executor=None, progress=N
         One row each: run, status, error, values, figures; as in index.csv.
     """
     folder = folder_of(planned, out)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise disk.disk_error(folder, error) from error
     if index is not None and index >= len(planned):
         raise ScenarioError(f"--index {index}: the sweep has {len(planned)} runs, allowed 0 to {len(planned) - 1}")
     chosen = planned if index is None else [planned[index]]
@@ -149,7 +153,8 @@ def row_of(folder, one):
 
     own = Path(folder) / one.run
     result, state = read_json(own / RESULT), read_json(own / STATE)
-    status = "finished" if result else state.get("status", "waiting")
+    said = state.get("status", "waiting")
+    status = "finished" if result else "waiting" if said == "finished" else said  # a result that is gone or damaged is made again
     row = {"run": one.run, "status": status, "error": "" if result else (state.get("error") or "")}
     figures = {key: headline(result.get("metrics", {}), key) for key in FIGURES}
     return row | one.values | figures
@@ -158,7 +163,6 @@ def row_of(folder, one):
 def _write_index(folder, planned):
     """index.csv from what the disk says: any process may write it, the last one is right."""
     rows = [row_of(folder, one) for one in planned]
-    folder.mkdir(parents=True, exist_ok=True)
     with disk.finished(folder / INDEX, f".{os.getpid()}.part") as part, open(part, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, rows[0].keys())
         writer.writeheader()

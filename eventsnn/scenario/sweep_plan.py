@@ -91,6 +91,9 @@ def plan(scenario, over, overrides=(), smoke=False):
         With the mistakes of all runs.
     """
     axes = [values_of(text) for text in over]
+    twice = [path for k, (path, _) in enumerate(axes) if path in [other for other, _ in axes[:k]]]
+    if twice:
+        raise ScenarioError(f"--over {twice[0]}: given twice; write all of its values in one list")
     count = 1
     for _, values in axes:
         count *= len(values)

@@ -92,10 +92,10 @@ def test_seed_and_name_decide():
 
 
 @pytest.mark.parametrize("make, words", [
-    (lambda: Deletion(1.0), "probability must be in"), (lambda: Jitter(-1.0), "std must be from 0"),
-    (lambda: Jitter(1.0, tau=0.0), "tau must be > 0"), (lambda: Jitter(1.0, window=(5, 5)), "window must be"),
-    (lambda: Deletion(0.5, dt_ms=0.0), "dt_ms must be > 0"),
-    (lambda: Flip(1.0), "probability must be in"), (lambda: Flip(0.5, 0.0), "amplitude must be finite and not 0"),
+    (lambda: Deletion(1.0), "probability must be a number in"), (lambda: Jitter(-1.0), "std must be a number in"),
+    (lambda: Jitter(1.0, tau=0.0), "tau must be a number in"), (lambda: Jitter(1.0, window=(5, 5)), "window must be"),
+    (lambda: Deletion(0.5, dt_ms=0.0), "dt_ms must be a number in"),
+    (lambda: Flip(1.0), "probability must be a number in"), (lambda: Flip(0.5, 0.0), "amplitude must be finite and not 0"),
     (lambda: Flip(0.5, steps=0), "steps must be a whole number"), (lambda: gated(Flip(0.5)), "Flip needs the grid clock"),
     (lambda: gated(Deletion(0.5)), "on the continuous clock noise needs dt_ms"),
     (lambda: ring(Jitter(1.0)), "cannot be in a recurrent part"),

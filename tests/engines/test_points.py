@@ -64,8 +64,8 @@ def test_no_samples_give_empty_points():
 
 
 @pytest.mark.parametrize("options, says", [
-    ({"record_every": 0}, "whole number of steps"),
-    ({"record_every": 1.5}, "whole number of steps"),
+    ({"record_every": 0}, "steps must be a whole number"),
+    ({"record_every": 1.5}, "steps must be a whole number"),
     ({"exit_rule": lambda *_: True}, "recording points"),
     ({"exit_rule": lambda *_: True, "record_every": 1, "trace_state": {"p": 1}}, "trace_state"),
 ])  # fmt: skip

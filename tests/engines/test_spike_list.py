@@ -7,7 +7,7 @@ import pytest
 
 from eventsnn.engines.spikes import SLACK, SpikeList
 
-NODE = types.SimpleNamespace(
+NODE = types.SimpleNamespace(name="n", 
     units=1, lanes=4, unit_amplitude=False, stores_amplitudes=True, dtype=np.dtype("float32"), wants_units=False
 )
 

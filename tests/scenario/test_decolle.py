@@ -4,7 +4,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from eventsnn.errors import DataError, ScenarioError
+from eventsnn.errors import ScenarioError
 from eventsnn.files.raster_h5 import read_rasters
 from eventsnn.learning.decolle.memory import footprint
 from eventsnn.learning.decolle.plan import make_plan
@@ -46,7 +46,7 @@ def test_gestures_are_learnt_and_run_from_an_archive(gestures, tmp_path):
     first, again = (read_rasters(tmp_path / name / "raster.h5")[0]["spikes3"] for name in "ab")
     assert first == again
     assert first.n_spikes > 0
-    with pytest.raises(DataError, match="do not fit"):
+    with pytest.raises(ScenarioError, match="do not fit"):
         other = "learn.layers=[{channels: 3}, {channels: 2, kernel: 3}, {channels: 2, kernel: 3}]"
         run_scenario(load(FILES["dvs"], [*overrides, other], smoke=True), tmp_path / "c")
 

@@ -159,3 +159,29 @@ def test_training_settings_are_those_of_the_trainer():
 
     ours, theirs = schema_source.TrainSettings(), TrainSettings()
     assert {**ours.model_dump(), "twin": None} == theirs.to_dict()  # the twin has a section of its own: train.twin
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["run.record=[a]", "run.record.0.b=1"], "run.record.0: must be text, got a mapping"),
+        (["run.record=[a]", "run.record.²=1"], "allowed 0 to 0"),
+        (["run.record=[]", "run.record.0=a"], "which is empty"),
+        (['title="a\\0b"'], "character '.x00' is not allowed"),
+        (['title="\\ud800"'], "is not allowed"),
+        (["run=null", "network=null", "train={data: {name: digits}, architecture: {kind: mlp}}"], "encode: belongs to a run:"),
+        (["run=null", "measure.layers=true"], "measure.layers: is measured in a run:"),
+        (["run.record=[]", "measure.histograms=true"], "measure.histograms: needs recorded spikes"),
+        (["convert.windows=3"], "convert.windows: belongs to rule fixed"),
+        (["encode={code: poisson}"], "encode.code: 'poisson' works in steps"),
+    ],
+)
+def test_what_has_no_effect_or_no_place_is_refused(tmp_path, overrides, words):
+    with pytest.raises(ScenarioError, match=words):
+        load(make_tiny(tmp_path), overrides)
+
+
+def test_an_empty_file_is_called_one(tmp_path):
+    (tmp_path / "s.yml").write_text("")
+    with pytest.raises(ScenarioError, match=r"s\.yml:1: scenario: must be a mapping of keys, got an empty file"):
+        load(tmp_path / "s.yml")

@@ -6,7 +6,7 @@ import pytest
 
 from eventsnn.ann.architectures import conv_net
 from eventsnn.ann.files import load_graph, save_graph
-from eventsnn.errors import DataError, EventsnnError
+from eventsnn.errors import EventsnnError, ScenarioError
 from eventsnn.scenario.load import load
 from eventsnn.scenario.run import run_scenario
 
@@ -63,7 +63,7 @@ def test_a_keras_file_is_mapped_like_any_other(path, tmp_path):
     assert keras.metrics["raster_sha256"] == ours.metrics["raster_sha256"]
     other = run_scenario(load(path, [KERAS]), tmp_path / "other")
     assert other.metrics["agreement"] == 1 and other.metrics["raster_sha256"] != ours.metrics["raster_sha256"]
-    with pytest.raises(DataError, match="architecture needs"):
+    with pytest.raises(ScenarioError, match="architecture needs"):
         run_scenario(load(path, [KERAS.replace("[5]", "[6]")]), tmp_path / "wrong")
 
 

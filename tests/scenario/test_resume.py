@@ -5,12 +5,14 @@ fall anywhere: in the engine, between two files, in the middle of the picture.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 import time
 
 import pytest
 
+from eventsnn.errors import RunError
 from eventsnn.scenario.load import load
 from eventsnn.scenario.results import read_json
 from eventsnn.scenario.run import run_scenario
@@ -84,7 +86,7 @@ def test_kill_and_resume(tmp_path):
 
 def test_a_killed_process_is_resumed_by_the_next(tmp_path):
     path = make_tiny(tmp_path, n=48)
-    command = [sys.executable, "-m", "eventsnn.cli", "run", str(path), "--set", "run.batch=1", "--out", str(tmp_path / "out")]
+    command = [sys.executable, "-m", "eventsnn", "run", str(path), "--set", "run.batch=1", "--out", str(tmp_path / "out")]
     child = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     give_up = time.monotonic() + 120
     while not list((tmp_path / "out").glob("stages/run-*/slice-*.npz")) and child.poll() is None:
@@ -97,3 +99,33 @@ def test_a_killed_process_is_resumed_by_the_next(tmp_path):
     straight = run_scenario(loaded, tmp_path / "straight")
     assert resumed.metrics == straight.metrics
     assert (resumed.folder / "raster.h5").read_bytes() == (straight.folder / "raster.h5").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A scenario, and what its run has left."""
+    folder = tmp_path_factory.mktemp("finished")
+    path = make_tiny(folder)
+    return path, run_scenario(load(path), folder / "out")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("stages/convert-*/conversion.json", b"{"), ("stages/convert-*/network.npz", None),
+        ("stages/run-*/slice-000001.npz", b"cut"), ("raster.h5", b"cut"), ("result.json", b"[]"),
+    ],
+)  # fmt: skip
+def test_damage_says_what_to_remove_and_then_the_run_goes_on(finished, tmp_path, name, content):
+    (path, done), out = finished, tmp_path / "out"
+    shutil.copytree(done.folder, out)
+    (damaged,) = out.glob(name)
+    if name != "result.json":
+        (out / "result.json").unlink()
+    damaged.write_bytes(content) if content is not None else damaged.unlink()
+    if name != "raster.h5":  # which is made again from what the stages have kept
+        with pytest.raises(RunError, match=r"damaged.*remove .* and go on with --resume"):
+            run_scenario(load(path), out, resume=True)
+        damaged.unlink() if name == "result.json" else shutil.rmtree(damaged.parent)
+    again = run_scenario(load(path), out, resume=True)
+    assert again.metrics["raster_sha256"] == done.metrics["raster_sha256"]

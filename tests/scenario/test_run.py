@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from eventsnn.errors import DataError, RunError, ScenarioError
+from eventsnn.errors import RunError, ScenarioError
 from eventsnn.files.raster_h5 import read_rasters
 from eventsnn.scenario.dry_run import dry_run
 from eventsnn.scenario.load import load
@@ -78,7 +78,7 @@ def test_threads_schedule_engine_and_batch_change_no_spike(quick, tmp_path, chan
 def test_errors_of_a_run_leave_no_final_name(tmp_path):
     path = make_tiny(tmp_path)
     (tmp_path / "tiny_net.npz").write_bytes(b"not weights")
-    with pytest.raises(DataError, match=r"tiny_net\.npz"):
+    with pytest.raises(ScenarioError, match=r"tiny_net\.npz"):
         run_scenario(load(path), tmp_path / "out")
     assert read_json(tmp_path / "out" / "run.json")["status"] == "failed"
     assert not list((tmp_path / "out").glob("r[ae]*[!n]"))
@@ -89,19 +89,25 @@ def test_errors_of_a_run_leave_no_final_name(tmp_path):
 @pytest.mark.parametrize(
     ("override", "kind", "message"),
     [
-        ("data.file=none.npz", DataError, "none.npz: no such file"),
-        ("data.limit=99", DataError, "has 24 samples"),
-        ("network.source.file=net.pt", DataError, "net.pt"),
+        ("data.file=none.npz", ScenarioError, "tiny.yml:4: data: .*none.npz: no such file"),
+        ("data.limit=99", ScenarioError, "has 24 samples"),
+        ("network.source.file=net.pt", ScenarioError, "net.pt"),
         ("run.record=[hiden1]", ScenarioError, "run.record.0: no such population.*did you mean 'hidden1'"),
         ("readout={kind: count, population: outputs}", ScenarioError, "readout: .*outputs"),
         ("convert.zeta=-2", None, "zeta must be > -1"),
-        ("encode.q=0.5", DataError, "at most"),
+        ("encode={foo: {code: ttfs}}", ScenarioError, "encode.foo: unknown input, allowed input"),
+        ("data.file=labels.npz", ScenarioError, "data: .*has the label 9, but 'output' decides between 3 classes"),
+        ("data.file=wide.npz", ScenarioError, "encode: input input: has 16 channels, the given one has 9"),
+        ("measure={histograms: true, phases: 8}", ScenarioError, "measure.phases: counts steps"),
+        ("encode.q=0.5", ScenarioError, "at most"),
     ],
 )
 def test_what_a_dry_run_or_a_run_refuses(tmp_path, override, kind, message):
     from eventsnn.errors import EventsnnError
 
     (tmp_path / "net.pt").write_bytes(b"x")
+    np.savez(tmp_path / "labels.npz", x=np.zeros((2, 16)), y=np.array([0, 9]))
+    np.savez(tmp_path / "wide.npz", x=np.zeros((2, 9)), y=np.array([0, 1]))
     loaded = load(make_tiny(tmp_path), [override])
     with pytest.raises(kind or EventsnnError, match=message):
         dry_run(loaded)

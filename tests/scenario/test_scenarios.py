@@ -2,7 +2,7 @@
 
 import pytest
 
-from eventsnn.errors import DataError
+from eventsnn.errors import ScenarioError
 from eventsnn.files.datasets import available
 from eventsnn.scenario.load import load
 from eventsnn.scenario.network.clocks import runs_any_time
@@ -57,5 +57,5 @@ def test_the_ring_keeps_its_wave(tmp_path):
 
 def test_a_missing_data_set_is_one_message(tmp_path, monkeypatch):
     monkeypatch.setenv("EVENTSNN_DATA", str(tmp_path))
-    with pytest.raises(DataError, match="data get mnist"):
+    with pytest.raises(ScenarioError, match="data get mnist"):
         run_scenario(load(ROOT / "scenarios" / "ttfs" / "mnist_fc_mapped.yml"), tmp_path / "run")

@@ -7,7 +7,7 @@ from eventsnn.ann.architectures import conv_net
 from eventsnn.ann.files import load_graph, save_graph
 from eventsnn.ann.graph import LayerGraph
 from eventsnn.ann.layers import ReLU
-from eventsnn.errors import DataError, ScenarioError
+from eventsnn.errors import ScenarioError
 from eventsnn.scenario.load import load
 from eventsnn.scenario.run import run_scenario
 
@@ -59,7 +59,7 @@ def test_crops_and_standardised_images(path, tmp_path):
     x = (data["x"][:, 1:5, 1:5] / 255).astype(np.float64)
     x = (x - x.mean((1, 2, 3), keepdims=True)) / x.std((1, 2, 3), keepdims=True)
     assert found["source_accuracy"] == (graph.forward(x, dtype=np.float64).argmax(1) == data["y"]).mean()
-    with pytest.raises(DataError, match="crop 7 needs images of at least 7 x 7"):
+    with pytest.raises(ScenarioError, match="crop 7 needs images of at least 7 x 7"):
         run_scenario(load(path, ["data.crop=7"]), tmp_path / "large")
     train = "train={data: {file: tiny.npz}, settings: {crop: 4, standardise: true}}"
     with pytest.raises(ScenarioError, match=r"(?s)data.crop: the network is trained on squares of side 4.*data.standardise: the"):
@@ -93,7 +93,7 @@ def test_statistics_are_written_and_reused(path, tmp_path, by):
     again = run_scenario(load(path, scan), tmp_path / "again")
     assert (again.folder / "statistics.csv").read_text() == text
     (tmp_path / "scan" / "statistics.csv").write_text(text.replace("act_conv1", "act_conv7"))
-    with pytest.raises(DataError, match="names no layer"):
+    with pytest.raises(ScenarioError, match="names no layer"):
         run_scenario(load(path, reuse), tmp_path / "reused2")
 
 

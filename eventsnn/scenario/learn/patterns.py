@@ -114,7 +114,8 @@ def _teach(job, learner, spec):
     folder.mkdir(parents=True, exist_ok=True)
     kept = folder / CHECKPOINT
     if kept.exists():
-        learner.restore(disk.read_npz(kept, DataError))
+        with disk.kept(kept):
+            learner.restore(disk.read_npz(kept, DataError))
         done = len(learner.losses)
     for k in range(done, spec.presentations):
         learner.present()

@@ -1,10 +1,9 @@
 """Runs over time: the curves and early exits that result.json tells of."""
 
-import json
 import math
 
 from eventsnn.metrics import accuracy, agreement, latency_to_accuracy
-from eventsnn.scenario.simulate.over_time import RULE
+from eventsnn.scenario.simulate.over_time import read_margin
 
 
 def measure(job, outcome, samples, n_samples):
@@ -59,7 +58,7 @@ def _exits(job, outcome, labels, fires):
     steps, dt = round(outcome.points[-1] / network.dt_ms), network.dt_ms
     exits, found = kept["exit_steps"], {"rule": spec.rule}
     if spec.rule == "margin":
-        found |= {"margin": json.loads((job.own_folder("run") / RULE).read_text("utf-8"))["margin"], "tolerance": spec.tolerance}
+        found |= {"margin": read_margin(job.own_folder("run")), "tolerance": spec.tolerance}
     if "whole_prediction" not in kept:
         return found | {"mean_ms": float(exits.mean() * dt), "time_saved": float(1 - exits.mean() / steps),
                         "left_early": float((exits < steps).mean())}  # fmt: skip

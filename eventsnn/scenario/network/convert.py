@@ -167,7 +167,9 @@ def convert(loaded, graph, calibration, folder, kernels=None):
     if calibration is not None and calibration.x is None:
         raise DataError(f"{calibration.name}: a conversion is calibrated on images, this data set holds recordings")
     if folder is not None and (folder / REPORT).exists():
-        return load_network(folder / NETWORK), json.loads((folder / REPORT).read_text("utf-8"))
+        network = load_network(folder / NETWORK)
+        with disk.kept(folder / REPORT):
+            return network, {**json.loads((folder / REPORT).read_text("utf-8"))}
     spec = loaded.spec.convert
     options = spec.model_dump(exclude={"to", "calibration"}) | ({} if kernels is None else {"kernels": kernels})
     network, report = CONVERTERS[spec.to](loaded, graph, calibration, options)

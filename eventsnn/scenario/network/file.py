@@ -54,11 +54,9 @@ def load_network(path):
     RunError
         If the file is damaged.
     """
-    arrays = disk.read_npz(path, RunError)
-    try:
+    with disk.kept(path):
+        arrays = disk.read_npz(path, RunError)
         return _decode(json.loads(arrays["tree"].tobytes()), arrays, _kinds())
-    except (KeyError, TypeError, ValueError) as error:
-        raise RunError(f"{path}: damaged ({error}); remove the stage's folder and run again") from None
 
 
 def _encode(value, arrays):

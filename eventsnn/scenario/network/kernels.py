@@ -146,13 +146,11 @@ def _restore(worker, folder):
 
     if not (folder / CHECKPOINT).exists():
         return None
-    try:
+    with disk.kept(folder / CHECKPOINT):
         state = json.loads(disk.read_npz(folder / CHECKPOINT, RunError)["state"].tobytes())
         worker.done, worker.log = int(state["done"]), state["log"]
         worker.kernels = Kernels(state["tau"], state["td"])
         return state["before"]
-    except (KeyError, TypeError, ValueError) as error:
-        raise RunError(f"{folder / CHECKPOINT}: damaged ({error}); remove the stage's folder and run again") from None
 
 
 def _write_log(path, log):

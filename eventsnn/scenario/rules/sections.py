@@ -123,6 +123,9 @@ def _conversion(spec):
     evaluates = has_source(spec) and spec.convert is None and (spec.data is not None or spec.statistics is not None)
     if spec.run is None and spec.train is None and spec.learn is None and not evaluates:
         yield ("run",), "required, but not there ('run: {}' takes all defaults)"
+    for section in ("encode", "readout"):
+        if spec.run is None and spec.learn is None and getattr(spec, section) is not None:
+            yield (section,), "belongs to a run:, which is not here; remove this section"
     if spec.statistics is not None and explicit(spec) is not None:
         yield ("statistics",), "an explicit network has no ReLU activations to scan; remove this section"
 
@@ -161,6 +164,11 @@ def _learning(spec):
 
 def _measuring(spec):
     wanted = spec.measure
+    for key in sorted(wanted.model_fields_set) if spec.run is None else ():
+        yield ("measure", key), "is measured in a run:, which is not here; remove it"
+    for key in ("histograms", "first_spikes", "layers"):
+        if spec.run is not None and spec.run.record == [] and getattr(wanted, key):
+            yield ("measure", key), "needs recorded spikes, and run.record is empty; remove one of the two"
     if spec.run is not None and spec.run.exit is not None and spec.run.every is None:
         yield ("run", "every"), "required with run.exit: samples end at recording points, for example every 1 ms"
     if wanted.target is not None and (spec.run is None or spec.run.every is None or spec.data is None):
@@ -177,6 +185,8 @@ def _ramps(spec):
     """Options of one kind of ramp that another does not have, and the samples that windows come from."""
     if spec.convert.rule == "fit" and spec.convert.calibration is None:
         yield ("convert", "calibration"), "required by rule fit: samples whose activations set the windows"
+    if spec.convert.rule != "fixed" and spec.convert.windows is not None:
+        yield ("convert", "windows"), f"belongs to rule fixed, got rule {spec.convert.rule}; remove it"
     model = spec.convert.model
     if model != "alpha1" and spec.convert.alpha != 1:
         yield ("convert", "alpha"), f"belongs to model alpha1, got {spec.convert.alpha} with model {model}; remove it"
@@ -184,6 +194,8 @@ def _ramps(spec):
         yield ("convert", "early"), f"belongs to model gated: {model} ramps may spike early; remove it"
     for name, code in encoders(spec).items():
         path = ("encode",) if name is None else ("encode", name)
+        if model == "gated" and code.code in ("poisson", "constant", "phase", "burst"):
+            yield (*path, "code"), f"{code.code!r} works in steps, ramps on the continuous clock; allowed ttfs, latency, raster"
         if model == "alpha1" and code.code == "ttfs" and code.silent:
             yield (*path, "silent"), "must be false with convert.model alpha1, which needs a spike of every input"
         if model != "gated" and code.code not in ("ttfs", "raster"):

@@ -146,7 +146,7 @@ Encode = Annotated[
     Discriminator(
         tag_by(
             lambda v: "an encoder for each input"
-            if v and "code" not in v and all(isinstance(x, dict) for x in v.values())
+            if v and "code" not in v and all(isinstance(x, dict | Strict) for x in v.values())
             else "one encoder"
         )
     ),

@@ -68,7 +68,8 @@ class InputMaker:
         for name in self.given:
             made[name] = self.given[name].select(np.arange(start, stop))
         for name in self.codes.keys() - self.given.keys():
-            made[name] = ENCODERS[self.codes[name].code](self, name, self.codes[name], part)
+            with self.loaded.at("encode", *([name] if isinstance(self.loaded.spec.encode, dict) else [])):
+                made[name] = ENCODERS[self.codes[name].code](self, name, self.codes[name], part)
         return made
 
     def ids(self, start, stop):

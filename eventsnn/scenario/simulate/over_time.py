@@ -72,7 +72,13 @@ def exit_rule(job, maker, folder, every):
         margin = _calibrate(job, maker, every)
         with disk.finished(folder / RULE) as part:
             part.write_text(json.dumps({"margin": margin}), "utf-8")
-    return Margin(json.loads((folder / RULE).read_text("utf-8"))["margin"])
+    return Margin(read_margin(folder))
+
+
+def read_margin(folder):
+    """Return the margin that calibration has found, from the folder of the stage run."""
+    with disk.kept(folder / RULE):
+        return float(json.loads((folder / RULE).read_text("utf-8"))["margin"])
 
 
 def _calibrate(job, maker, every):

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from eventsnn.errors import RasterError
 from eventsnn.raster import SpikeRaster
 from eventsnn.scenario.measure import integer_logs
 from eventsnn.scenario.simulate import over_time
@@ -90,7 +91,10 @@ def _finished(target, job, folder, count):
         return False
     from eventsnn.files.raster_h5_blocks import read_meta
 
-    return read_meta(target).get("run_sha256") == job.digests["run"]
+    try:
+        return read_meta(target).get("run_sha256") == job.digests["run"]
+    except RasterError:  # damaged since: its slices are run again
+        return False
 
 
 def _run_slices(job, maker, folder, parts, target, points):

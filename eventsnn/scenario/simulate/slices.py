@@ -123,5 +123,7 @@ def read_slice(folder, index):
     arrays : dict of ndarray
     numbers : dict
     """
-    arrays = disk.read_npz(folder / f"slice-{index:06d}.npz", RunError)
-    return arrays, json.loads(arrays.pop("numbers").tobytes())
+    path = folder / f"slice-{index:06d}.npz"
+    with disk.kept(path):
+        arrays = disk.read_npz(path, RunError)
+        return arrays, json.loads(arrays.pop("numbers").tobytes())

@@ -86,7 +86,7 @@ def path_in(loc, data, kind=""):
 
 def _problem(mistake, path, schema):
     kind, context = mistake["type"], mistake.get("ctx", {})
-    got = f", got {_short(mistake['input'])}"
+    got = f", got {short(mistake['input'])}"
     if kind == "extra_forbidden":
         allowed = allowed_keys(mistake["loc"][:-1], schema)
         return f"unknown key, allowed {', '.join(allowed)}{did_you_mean(path[-1], allowed)}"
@@ -109,7 +109,8 @@ def _problem(mistake, path, schema):
     return EXPECTED.get(kind, mistake["msg"][:1].lower() + mistake["msg"][1:]) + got
 
 
-def _short(value):
+def short(value):
+    """Return a value as messages show it: at most 60 characters, no Python."""
     if isinstance(value, dict | list):
         return f"a {'mapping' if isinstance(value, dict) else 'list'} of {len(value)} entries"
     text = "null" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)

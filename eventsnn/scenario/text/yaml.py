@@ -113,7 +113,7 @@ def _key(node, source):
         raise ScenarioError(f"{source}:{line}: a key must be a name, got a {type(node).__name__[:-4].lower()}")
     if node.tag == _PREFIX + "merge":
         raise ScenarioError(f"{source}:{line}: merge keys (<<) are not allowed, write the keys out")
-    return str(node.value)
+    return _text(node, source)
 
 
 def _scalar(node, source):
@@ -126,6 +126,14 @@ def _scalar(node, source):
     except (ValueError, KeyError, OverflowError) as error:
         line = node.start_mark.line + 1
         raise ScenarioError(f"{source}:{line}: not a valid {kind}, got {node.value[:40]!r} ({error})") from None
+    return _text(node, source)
+
+
+def _text(node, source):
+    """Text as it stands; escapes can write what no file name and no file of text may hold."""
+    wrong = next((c for c in node.value if c == "\0" or "\ud800" <= c <= "\udfff"), None)
+    if wrong is not None:
+        raise ScenarioError(f"{source}:{node.start_mark.line + 1}: not valid YAML: character {wrong!r} is not allowed")
     return str(node.value)
 
 
