@@ -30,8 +30,12 @@ class Part:
 
 
 def _check_finite(node, state, where):
-    """Raise RunError where a state (..., variables, lanes) holds NaN, or its first variable is infinite."""
-    if node.dtype.kind == "f" and not (np.isfinite(state[..., 0, :]).all() and not np.isnan(state).any()):
+    """Raise RunError where the state (..., variables, padded) holds NaN, or its first variable is infinite."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        if node.dtype.kind != "f" or np.isfinite(state.sum()):  # one pass, and nearly always the last one
+            return
+    state = state[..., :node.lanes]
+    if not np.isfinite(state[..., 0, :]).all() or np.isnan(state).any():
         raise RunError(f"population {node.name}, {where}: the state is no longer finite; weights or inputs are too large for "
                        f"{node.dtype}")
 
@@ -47,7 +51,7 @@ def grid_part(job, worker, lists, before, steps):
         times = np.repeat(np.arange(steps), np.diff(found.row_ptr))
         spikes[name] = (times, found.ids[:found.n].copy(), found.amps[:found.n].copy() if node.stores_amplitudes else None)
     for name, state in worker.populations.items():
-        _check_finite(job.plan.nodes[name], state.state[..., :job.plan.nodes[name].lanes], f"sample {worker.sample}")
+        _check_finite(job.plan.nodes[name], state.state, f"sample {worker.sample}")
     deltas = {n: s.counters - before[n] for n, s in worker.populations.items()}
     per = {n: {"spikes": lists[n].n, "updates": int(d[2])} for n, d in deltas.items()}
     counters = {**worker.counters, "queue_pushes": sum(int(d[0]) for d in deltas.values()),
@@ -86,7 +90,7 @@ def gated_part(job, worker, lists, count):
     per = {n: {"spikes": int(lists[n].row_ptr[count]), "updates": u} for n, u in worker.updates.items()}
     where = f"a sample from {worker.sample_ids[0]} to {worker.sample_ids[count - 1]}"
     for name, state in worker.states.items():
-        _check_finite(job.plan.nodes[name], state[:count, ..., :job.plan.nodes[name].lanes], where)
+        _check_finite(job.plan.nodes[name], state[:count], where)
 
     def variable(name, k):
         node = job.plan.nodes[name]
