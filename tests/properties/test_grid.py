@@ -172,8 +172,8 @@ def test_amplitudes_reach_populations_of_different_dtypes(first, second):
     raster = SpikeRaster.from_dense(np.array([[[0.3, 0.5, 2.0], [2.0, 0.5, 0.3]]]))
     one = Sparse([2] if first != "int32" else [0], [0], 1)
     links = [Projection("in", "a", one), Projection("in", "b", Dense(np.full((3, 1), 0.7)))]
-    if first == "int32":  # only whole amplitudes reach the whole-numbered population
-        raster = SpikeRaster([0, 1], [0, 2], [2.0, 0.5], size=3, duration=2, dt_ms=1.0)
+    if first == "int32":  # takes whole amplitudes only
+        raster = SpikeRaster([0, 1], [0, 2], [2.0, 3.0], size=3, duration=2, dt_ms=1.0)
     populations = [Population("a", 1, "accumulator", {}, first), Population("b", 1, "accumulator", {}, second)]
     network = Network([Input("in", 3)], populations, links, dt_ms=1.0)
     twin = grid.simulate(network, {"in": raster}, 2)
