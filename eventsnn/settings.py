@@ -1,5 +1,6 @@
 """What classes of settings share: values of a list of choices, numbers of a range, and settings from a dict."""
 
+import functools
 from collections.abc import Hashable
 from dataclasses import fields
 from numbers import Integral, Real
@@ -73,11 +74,16 @@ def check_number(got, interval, where, kind=float, error=ModelError):
     whole, optional = kind in (int, int | None), kind not in (int, float)
     if got is None and optional:
         return
-    least, most = map(float, interval[1:-1].split(","))
+    least, most = _ends(interval)
     number = isinstance(got, Integral if whole else Real) and not isinstance(got, bool)
     if not number or not (least < got < most or (got == least and "[" in interval) or (got == most and "]" in interval)):
         wanted = f"{'whole ' if whole else ''}number in {interval}{' or none' if optional else ''}"
         raise error(f"{where} must be a {wanted}, got {got!r}")
+
+
+@functools.cache  # there are few intervals, and every run checks some numbers
+def _ends(interval):
+    return tuple(map(float, interval[1:-1].split(",")))
 
 
 def as_numbers(values, where, kinds="fiu", error=ModelError):

@@ -123,7 +123,7 @@ def run(network, inputs, *, duration=None, engine="event", schedule="streamed", 
     network = network if prepared is None else prepared.network
     called = {"exit_rule": exit_rule, "progress": progress}
     check_choices(network, inputs, engine, schedule, threads, slab, seed, called)
-    record = check_names(network, network.nodes if record is None else record, "record")
+    record = set(network.nodes if record is None else check_names(network, record, "record"))
     record_state = check_names(network, record_state, "record_state", state=True)
     traced = check_traces(network, trace_state)
     check_points(network, record_every, exit_rule, traced)
@@ -139,7 +139,7 @@ def run(network, inputs, *, duration=None, engine="event", schedule="streamed", 
     prepared = prepare(network) if prepared is None else prepared
     plan = prepared.plan
     engine, reason = _choose(plan, inputs, duration, engine, samples)
-    record = [n for n in plan.nodes if n in set(record)]
+    record = [n for n in plan.nodes if n in record]
     job = Job(plan, inputs, duration, engine, schedule, slab, record, record_state, progress, samples,
               traced, record_every, exit_rule, seed, check_sample_ids(sample_ids, samples), prepared.spare)
     if engine == "analytic":
@@ -151,7 +151,7 @@ def run(network, inputs, *, duration=None, engine="event", schedule="streamed", 
     result.engine, result.engine_reason = engine, reason
     result.compile_seconds = compiling.seconds_compiling - before
     result.seconds = time.perf_counter() - start - result.compile_seconds
-    _check_finite(result)
+    _check_readout(result)
     return result
 
 
@@ -173,7 +173,7 @@ def _choose(plan, inputs, duration, engine, samples):
     return ("analytic" if has_closed_form(plan.network) else "event"), where
 
 
-def _check_finite(result):
+def _check_readout(result):
     if result.readout is not None and np.isnan(result.readout).any():
         sample = int(np.argwhere(np.isnan(result.readout))[0, 0])
         raise RunError(f"sample {sample}: the readout is not a number; weights or inputs are too large for the dtype")
