@@ -1,9 +1,13 @@
 """Hypothesis profiles, a cold kernel cache in CI, and a line that says how many tests lacked data."""
 
 import os
+import shutil
+import tempfile
 
 import pytest
 from hypothesis import settings
+
+from eventsnn import compile as compiling
 
 CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
 settings.register_profile("default", deadline=None, print_blob=True)
@@ -11,21 +15,27 @@ settings.register_profile("ci", settings.get_profile("default"), derandomize=Tru
 settings.load_profile("ci" if CI else "default")
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _cold_cache(tmp_path_factory):
-    """In CI: one folder of kernels for the session, empty at its start, so that compilation is measured cold."""
+def pytest_configure(config):
+    """In CI: one folder of kernels for the session and its workers, empty at its start: compilation is measured cold."""
     if CI and "EVENTSNN_CACHE" not in os.environ:
-        os.environ["EVENTSNN_CACHE"] = str(tmp_path_factory.mktemp("kernels"))
-        yield
-        del os.environ["EVENTSNN_CACHE"]
-    else:
-        yield
+        folder = os.environ["EVENTSNN_CACHE"] = tempfile.mkdtemp(prefix="kernels-")
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+
+
+def pytest_sessionfinish(session):
+    """Tell the process that prints the summary what this worker spent on compiling."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["seconds_compiling"] = compiling.seconds_compiling
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error):
+    """Add a worker's compiling to this process's."""
+    compiling.seconds_compiling += getattr(node, "workeroutput", {}).get("seconds_compiling", 0.0)
 
 
 def pytest_terminal_summary(terminalreporter):
     """Print what was skipped for want of data, and what compiling took."""
-    from eventsnn import compile as compiling
-
     skipped = terminalreporter.stats.get("skipped", [])
     missing = [r for r in skipped if "data" in str(r.longrepr[-1] if isinstance(r.longrepr, tuple) else r.longrepr).lower()]
     terminalreporter.write_line(f"skipped for want of data: {len(missing)} tests; compiling kernels: "
