@@ -78,17 +78,15 @@ def layer_counts(network, per_population, events, samples):
     ]  # fmt: skip
 
 
-def energy(rows, steps, *, direct=(), add=ADD_PJ, mac=MAC_PJ):
+def energy(rows, *, direct=None, add=ADD_PJ, mac=MAC_PJ):
     """Estimate the energy of a sample from counted operations.
 
     Parameters
     ----------
     rows : list of dict
         Of `layer_counts`.
-    steps : float
-        Steps of a sample.
-    direct : collection of str, optional
-        Layers that take analog values: each step costs them a dense evaluation of multiply-accumulates.
+    direct : dict of str to float, optional
+        Layers that take analog values -> how often in a sample they do: a dense evaluation of multiply-accumulates each.
     add, mac : float, optional
         pJ of an addition and of a multiply-accumulate, > 0.
 
@@ -103,9 +101,9 @@ def energy(rows, steps, *, direct=(), add=ADD_PJ, mac=MAC_PJ):
     Only arithmetic on synapses is counted: neither memory, which costs more than both on real machines, nor the update of
     membranes. An estimate to compare networks by, not a measurement.
     """
-    layers, additions, macs = {}, 0.0, 0.0
+    layers, additions, macs, direct = {}, 0.0, 0.0, direct or {}
     for row in rows:
-        analog = steps * row["dense"] if row["layer"] in direct else 0.0
+        analog = direct.get(row["layer"], 0) * row["dense"]
         added = 0.0 if row["layer"] in direct else row["additions"]
         layers[row["layer"]] = add * added + mac * analog
         additions, macs = additions + added, macs + analog

@@ -1,6 +1,6 @@
 """Layers of quantised source networks: ternary weights, rectifiers whose values are multiples of 2^-k or of a trained step."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -86,6 +86,23 @@ class TernaryConv2d(QuantConv2d):
     def used(self):
         """Return the weights that the convolution multiplies with."""
         return ternary(self.weights)
+
+
+def ternarised(graph):
+    """Make the hidden weights of a network ternary that was trained with floats.
+
+    Parameters
+    ----------
+    graph : LayerGraph
+
+    Returns
+    -------
+    LayerGraph
+        Every convolution but the first is a TernaryConv2d (all-integer-snn B2).
+    """
+    convolutions = [layer for layer in graph.layers if isinstance(layer, Conv2d)]
+    hidden = {x.name: TernaryConv2d(x.name, x.weights, x.bias, x.stride, x.padding) for x in convolutions[1:]}
+    return replace(graph, layers=tuple(hidden.get(layer.name, layer) for layer in graph.layers))
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ LENET = "32C5-P2-64C5-P2-1000"
 VGG_NET = "96C3-256C3-P2-384C3-P2-384C3-256C3-P2-1024-1024"
 CONV_SPREAD, DENSE_SPREAD, GAMMA_SPREAD = 0.02, 0.1, 0.002
 GRID_SPREAD = 0.5  # of weights of few bits: 0.02 would round to 0
-PART = re.compile(r"(?P<channels>\d+)(C(?P<kernel>\d+))?|P(?P<pool>\d+)")
+PART = re.compile(r"(?P<channels>[1-9]\d*)(C(?P<kernel>[1-9]\d*))?|P(?P<pool>[1-9]\d*)")
 
 
 def quantised(input_shape, layers, n_out, *, padding="valid", k=0, top=4.0, ternary=True, weight_bits=None, seed=0,

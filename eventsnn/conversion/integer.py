@@ -10,12 +10,13 @@ from eventsnn.errors import ModelError
 from eventsnn.network import Input, Network, Population, Projection, Readout
 from eventsnn.settings import check_choice
 
+LARGEST_INPUT = 2**15 - 1  # of ends: integer: whole inputs of 16 bits, of either sign
 THRESHOLDS = ("exact", "fixed", "published", "float")
 WIDTHS = ("int16", "int32", "int64")
 
 
 def to_integer(
-    graph, *, steps, thresholds="exact", levels=None, ternarise=False, dtype="auto", ends="float", weight_bits=8,
+    graph, *, steps, thresholds="exact", levels=None, dtype="auto", ends="float", weight_bits=8,
     input_scale=256, dt_ms=1.0,
 ):  # fmt: skip
     """Convert a quantised network to signed neurons whose spike counts are its activation levels.
@@ -25,13 +26,12 @@ def to_integer(
     graph : LayerGraph
         See :func:`blocks`.
     steps : int
-        Steps of a run, for which the widths are proven.
+        Steps of a run.
     thresholds : {"exact", "fixed", "published", "float"}, optional
         See :func:`tables`.
     levels : int, optional
-        Greatest level that a neuron can say; default ``steps``. For a run that goes on until the queue is empty give more.
-    ternarise : bool, optional
-        Make hidden weights ternary that were trained as floats.
+        Greatest level that a neuron can say, for which the widths are proven; default ``steps``. For a run that goes on until the
+        queue is empty give more.
     dtype : {"auto", "int16", "int32", "int64"}, optional
         Of hidden populations; auto: the narrowest in which no membrane can overflow.
     ends : {"float", "integer"}, optional
@@ -40,7 +40,7 @@ def to_integer(
     weight_bits : int, optional
         For ``ends="integer"``, 2 .. 16, sign included.
     input_scale : int, optional
-        For ``ends="integer"``: the input x enters as round(input_scale x).
+        For ``ends="integer"``: the input x enters as round(input_scale x), which must lie within +- 32,767.
     dt_ms : float, optional
         Length of a step, ms.
 
@@ -58,11 +58,12 @@ def to_integer(
     Notes
     -----
     abs(V) <= max(S+, S-) a c: S+ and S- are the largest sums of positive and of negative weights of a neuron, a the
-    amplitude and c the greatest count of a source, min(steps, levels) (all-integer-snn 4.4). Levels of the network and of
-    the ANN are equal once all spikes are delivered, if no ANN level exceeds ``levels`` (2.10).
+    amplitude and c the greatest count of a source, ``levels`` (all-integer-snn 4.4); of an encoder in whole numbers, whose
+    inputs have either sign, (S+ + S-) 32,767. Levels of the network and of the ANN are equal once all spikes are delivered, if
+    no ANN level exceeds ``levels`` (2.10).
     """
     _check(steps, thresholds, levels, dtype, ends, weight_bits, input_scale)
-    parts, classifier = blocks(graph, ternarise)
+    parts, classifier = blocks(graph)
     levels = steps if levels is None else levels
     scale = float(input_scale) if ends == "integer" else None
     amplitude = 2 ** (parts[1].before - parts[0].act.k) if len(parts) > 1 else 1
@@ -70,7 +71,7 @@ def to_integer(
     chain = [_encoder(parts[0], amplitude, thresholds, scale, weight_bits)]
     for block in parts[1:]:
         chain.append(_hidden(block, reach, levels, thresholds, dtype))
-        reach = min(steps, levels)
+        reach = levels
     chain.append(_classifier(classifier, reach, weight_bits if ends == "integer" else None))
     populations, weights, rows = zip(*chain)
     layers, names = [*(b.conv for b in parts), classifier], [INPUT, *(p.name for p in populations)]
@@ -102,7 +103,7 @@ def _encoder(block, amplitude, thresholds, scale, bits):
     weights, kind, bound = block.conv.weights, "float64", None
     if scale is not None:
         weights, step = _rounded(weights, bits)
-        theta, bound = np.ceil(theta * step * scale), _bound(weights, 2 * scale)
+        theta, bound = np.ceil(theta * step * scale), _bound(np.abs(weights), LARGEST_INPUT)
         kind = _width("auto", block.conv.name, bound)
         theta = np.clip(theta, -bound - 1, bound + 1)
     population = Population(block.conv.name, block.shape, "thermometer", {"thresholds": theta, "amplitude": amplitude}, kind)
@@ -115,12 +116,12 @@ def _hidden(block, reach, levels, thresholds, dtype):
     whole = bool((weights == np.round(weights)).all())
     if not whole and (dtype != "auto" or thresholds == "fixed"):
         block.conv.complain(f"its weights are no whole numbers; dtype '{dtype}' and thresholds '{thresholds}' need ternary "
-                            "ones: TernaryConv2d, or ternarise")  # fmt: skip
+                            "ones: TernaryConv2d, or convert.ternarise")  # fmt: skip
     up, down = tables(block, levels, thresholds, whole)
     kind, bound = "float64", None
     if whole:
         bound = _bound(weights, reach)
-        kind = _width(dtype, name, bound)
+        kind = _width(dtype, name, max(bound, levels))  # counts have the membrane's dtype
         up, down = (np.clip(table, -bound - 1, bound + 1) for table in (up, down))
     return Population(name, block.shape, "signed", {"up": up, "down": down}, kind), weights, _row(block, kind, levels, bound)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from eventsnn.ann.layers import BatchNorm, Conv2d, Dense, Flatten
-from eventsnn.ann.quantised import ROUND_UP, QuantConv2d, QuantReLU, ternary
+from eventsnn.ann.quantised import ROUND_UP, QuantConv2d, QuantReLU
 from eventsnn.errors import ModelError
 
 SCALE = 10_000
@@ -55,7 +55,7 @@ class Block:
         return np.where(self.gamma > 0, theta, np.where(need > 0, np.inf, -np.inf))
 
 
-def blocks(graph, ternarise=False):
+def blocks(graph):
     """Cut a quantised network into blocks and its classifier.
 
     Parameters
@@ -63,8 +63,6 @@ def blocks(graph, ternarise=False):
     graph : LayerGraph
         Conv2d, TernaryConv2d or KBitConv2d (no bias), BatchNorm, QuantReLU, repeated; then Flatten and a Dense layer without
         bias.
-    ternarise : bool, optional
-        Make the weights of all convolutions but the first ternary, also where they were trained as floats.
 
     Returns
     -------
@@ -82,7 +80,7 @@ def blocks(graph, ternarise=False):
         conv, norm, act = layers[:3]
         if conv.bias is not None:
             conv.complain("must have no bias: the batch norm behind it has one")
-        found.append(_block(conv, norm, act, shapes[act.name], found, ternarise))
+        found.append(_block(conv, norm, act, shapes[act.name], found))
         layers = layers[3:]
     layers = [x for x in layers if not isinstance(x, Flatten)]
     if not found or len(layers) != 1 or not isinstance(layers[0], Dense) or layers[0].bias is not None:
@@ -94,11 +92,9 @@ def blocks(graph, ternarise=False):
     return found, layers[0]
 
 
-def _block(conv, norm, act, shape, found, ternarise):
+def _block(conv, norm, act, shape, found):
     weights, grid = conv.weights.astype(np.float64), 1.0
-    if found and ternarise:
-        weights = ternary(conv.weights).astype(np.float64)
-    elif isinstance(conv, QuantConv2d):
+    if isinstance(conv, QuantConv2d):
         grid = 1.0 if conv.grid is None else conv.grid
         weights = conv.used().astype(np.float64) / grid
     mirrored = np.where(norm.gamma < 0, -1.0, 1.0)

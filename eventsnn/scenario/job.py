@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from eventsnn.ann.quantised import ternarised
 from eventsnn.scenario.provenance import file_sha256
 from eventsnn.scenario.rules.sections import data_specs
 from eventsnn.scenario.samples import load_samples
@@ -61,7 +62,8 @@ class Job:
         """The ReLU network: learned, trained or read, or None."""
         if "learn" in self.results and self.results["learn"].graph is not None:
             return self.results["learn"].graph
-        return self.results["train"]["graph"] if "train" in self.results else self.results.get("source")
+        graph = self.results["train"]["graph"] if "train" in self.results else self.results.get("source")
+        return ternarised(graph) if getattr(self.spec.convert, "ternarise", False) and graph is not None else graph
 
     @property
     def learned_inputs(self):

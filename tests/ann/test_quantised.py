@@ -56,7 +56,8 @@ def test_architectures():
     assert sum(layer.weights.size for layer in vgg.layers if hasattr(layer, "weights")) == 7_852_576
     plain = build("quantised", input_shape=(28, 28, 1), layers=LENET, n_out=10, k=None)
     assert not any(isinstance(x, QuantReLU | TernaryConv2d) for x in plain.layers)
-    for options, message in (({"layers": "32C5-Q2"}, "32C5"), ({"layers": "32C6-P2"}, "does not divide a map of 23 x 23"),
+    empty = [({"layers": f"{part}-10"}, f"got '{part}'") for part in ("0C3", "4C0", "P0")]
+    for options, message in (({"layers": "32C5-Q2"}, "32C5"), *empty, ({"layers": "32C6-P2"}, "does not divide a map of 23 x 23"),
                              ({"layers": "8C5-P2", "weight_bits": 2}, "ternary: false")):  # fmt: skip
         with pytest.raises(ModelError, match=message):
             build("quantised", input_shape=(28, 28, 1), n_out=10, **options)

@@ -6,7 +6,7 @@ import pytest
 from eventsnn import run
 from eventsnn.ann.graph import LayerGraph
 from eventsnn.ann.layers import BatchNorm, Conv2d, Dense, Flatten, ReLU
-from eventsnn.ann.quantised import KBitConv2d, QuantReLU, TernaryConv2d, ternary
+from eventsnn.ann.quantised import KBitConv2d, QuantReLU, TernaryConv2d, ternarised, ternary
 from eventsnn.conversion.integer import to_integer
 from eventsnn.conversion.integer_blocks import blocks, tables
 from eventsnn.conversion.integer_levels import levels
@@ -106,8 +106,13 @@ def test_floats_as_weights():
     assert {row["dtype"] for row in report["layers"]} == {"float64"}
     values = graph.forward(x, keep=True, dtype=np.float64)
     np.testing.assert_array_equal(result.rasters["conv4"].amplitude_sums(), values["act4"].reshape(2, -1))
-    ternarised, _ = to_integer(graph, steps=8, ternarise=True)
-    assert ternarised.nodes["conv1"].dtype == "int16"
+    made = ternarised(graph)
+    network, _, result = spikes_of(made, x, 40)
+    assert network.nodes["conv1"].dtype == "int16"
+    assert not np.array_equal(network.projections[1].synapses.weights, np.sign(graph.layers[3].weights))  # small ones are 0
+    values = made.forward(x, keep=True, dtype=np.float64)
+    assert values["act4"].any()
+    np.testing.assert_array_equal(result.rasters["conv4"].amplitude_sums(), values["act4"].reshape(2, -1))
     for bad in ({"dtype": "int32"}, {"thresholds": "fixed"}):
         with pytest.raises(ModelError, match="ternarise"):
             to_integer(graph, steps=8, **bad)
@@ -122,6 +127,34 @@ def test_integer_everywhere():
     same = result.rasters["conv0"].amplitude_sums() == exact.rasters["conv0"].amplitude_sums()
     assert same.mean() > 0.98  # 12 bits of the encoder's weights
     assert np.abs(result.readout - np.round(result.readout)).max() == 0
+
+
+def test_an_encoder_in_whole_numbers_takes_inputs_of_either_sign_and_any_size():
+    graph = quantised_net(7, 0)
+    x = np.random.default_rng(5).normal(0, 3, (4, 8, 8, 2))
+    x.flat[:4] = 127, -127, 127, 127
+    whole = np.round(256 * x)
+    network, report, result = spikes_of(graph, whole, 12, ends="integer", input_scale=256)
+    block = blocks(graph)[0][0]
+    factor = 127 / np.abs(block.conv.weights).max()
+    weights = np.round(factor * block.conv.weights)
+    sums = Conv2d("c", weights, None, block.conv.stride, block.conv.padding).apply(whole)
+    theta = np.ceil(block.thresholds(4, 1e-5) * factor * 256)  # (levels, channels)
+    levels = sum(sums >= row for row in theta)
+    assert (levels == 4).any() and (levels == 1).any() and np.abs(sums).max() > 2**15
+    amplitude = network.nodes["conv0"].parameters["amplitude"]
+    np.testing.assert_array_equal(result.rasters["conv0"].amplitude_sums() / amplitude, levels.reshape(4, -1))
+    assert report["layers"][0]["bound"] == np.abs(weights).sum((0, 1, 2)).max() * (2**15 - 1)
+
+
+def test_levels_prove_a_run_of_any_length():
+    first = [Conv2d("a", np.ones((1, 1, 1, 3000)), None), BatchNorm("n", *np.ones((4, 3000))), QuantReLU("q", 0, 4.0)]
+    second = [TernaryConv2d("b", np.ones((1, 1, 3000, 3000)), None), BatchNorm("m", *np.ones((4, 3000))), QuantReLU("r")]
+    third = [TernaryConv2d("c", np.ones((1, 1, 3000, 1)), None), BatchNorm("o", *np.ones((4, 1))), QuantReLU("s")]
+    graph = LayerGraph((1, 1, 1), [*first, *second, *third, Flatten(), Dense("out", np.ones((1, 1)), None)])
+    layers = to_integer(graph, steps=8, levels=100)[1]["layers"]
+    assert (layers[2]["bound"], layers[2]["dtype"]) == (300_000, "int32")
+    assert to_integer(quantised_net(0, 0), steps=8, levels=40_000)[1]["layers"][1]["dtype"] == "int32"  # of the counts
 
 
 def test_widths_are_proven():

@@ -139,6 +139,13 @@ def test_constant_and_drive():
         constant.encode([[1.0]], gain=0)
 
 
+def test_noise_is_a_factor_about_one_of_each_sample_and_element():
+    x = np.array([[0.5, 0.0, -2.0], [1.0, 0.25, 0.0]])
+    found = constant.encode(x, gain=2.0, noise=0.5, seed=7, name="image", sample_ids=[11, 3]).values
+    u = uniform(key(7, "encoder", "constant", "image"), np.array([11, 3]), 0, 3)
+    assert np.array_equal(found, 2 * (x * (1 + 0.5 * (u - 0.5)))) and (found[x == 0] == 0).all()
+
+
 def test_latency_is_the_time_to_threshold_under_a_constant_current():
     x = RNG.uniform(0, 2, (3, 20))
     raster = ENCODERS["latency"].encode(x, tau=12.0, threshold=0.3)

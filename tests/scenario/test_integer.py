@@ -9,7 +9,7 @@ from eventsnn import run
 from eventsnn.ann.architectures import build
 from eventsnn.ann.files import load_graph, save_graph
 from eventsnn.ann.layers import BatchNorm, Conv2d
-from eventsnn.ann.quantised import TernaryConv2d, ternary
+from eventsnn.ann.quantised import TernaryConv2d, ternarised, ternary
 from eventsnn.conversion.integer import to_integer
 from eventsnn.encoders.base import Drive
 from eventsnn.errors import ScenarioError
@@ -132,6 +132,26 @@ def test_synapses_that_are_not_zero(kernel, stride, padding, shape):
     assert np.array_equal(nonzero_fan_out(synapses, shape, target), wanted.ravel())
 
 
+def test_a_ternarised_network_is_the_one_to_compare_with(path, tmp_path):
+    save_graph(tmp_path / "net.npz", build("quantised", input_shape=(8, 8, 1), layers="6C3-P2-10", n_out=3, k=1, seed=3,
+                                           ternary=False))  # fmt: skip
+    found = run_scenario(load(path, ["convert.ternarise=true", "measure.integer_levels={steps: 60}"]), tmp_path / "run").metrics
+    assert found["integer_levels"]["wrong_levels"] == 0
+    with np.load(tmp_path / "tiny.npz") as data:
+        right = ternarised(load_graph(tmp_path / "net.npz")).forward(data["x"]).argmax(axis=1) == data["y"]
+    assert found["source_accuracy"] == right.mean()
+
+
+def test_an_image_that_enters_once_is_multiplied_once(path, tmp_path):
+    found = run_scenario(load(path, ["measure.energy={}", "run.duration=9"]), tmp_path / "run").metrics["energy"]
+    assert found["macs"] == found["layers"][0]["dense"] > 0
+
+
+def test_whole_inputs_have_16_bits(path, tmp_path):
+    with pytest.raises(ScenarioError, match=r"at most 32767.*convert\.input_scale"):
+        run_scenario(load(path, ["convert.ends=integer", "convert.input_scale=40000"]), tmp_path / "run")
+
+
 def test_noise_and_whole_ends(path, tmp_path):
     def logs(name, *overrides):
         return run_scenario(load(path, overrides), tmp_path / name).content
@@ -202,6 +222,7 @@ def test_every_level_is_compared(path, tmp_path):
 @pytest.mark.parametrize(("overrides", "message"), [
     (["measure.integer_levels={}", "convert.flip=0.1"], "measure.integer_levels: .*levels differ by design"),
     (["measure.integer_levels={}", "convert.ends=integer"], "measure.integer_levels: .*levels differ by design"),
+    (["measure.conversion=4"], "measure.conversion: .*integer_levels"),
     (["convert.flip=0.1", "convert.deletion=0.1"], "convert.flip: .*one kind of noise"),
     (["encode={code: constant}"], "encode: .*write 'code: constant, schedule: first'"),
     (["encode={code: poisson}"], "encode: .*takes the values themselves"),

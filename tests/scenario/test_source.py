@@ -64,6 +64,8 @@ def test_crops_and_standardised_images(path, tmp_path):
     train = "train={data: {file: tiny.npz}, settings: {crop: 4, standardise: true}}"
     with pytest.raises(ScenarioError, match=r"(?s)data.crop: the network is trained on squares of side 4.*data.standardise: the"):
         load(path, [train])
+    with pytest.raises(ScenarioError, match=r"(?s)data.crop: .*whole images: remove it.*data.standardise: .*as they are: remove"):
+        load(path, ["train={data: {file: tiny.npz}}", "data.crop=4", "data.standardise=true"])
 
 
 def test_what_cannot_be_folded_is_still_evaluated(path, tmp_path):

@@ -1,5 +1,7 @@
 """What `measure.energy` says: spikes and operations per layer and sample, and an estimate of what they cost."""
 
+import math
+
 from eventsnn.analysis.operations import energy, layer_counts
 
 
@@ -23,10 +25,15 @@ def measure(job):
     received = outcome.over_time["point_events"][:, -1]
     events = {p.name: int(n) for p, n in zip(network.populations, received)}
     rows = layer_counts(network, outcome.populations, events, maker.n_samples)
-    analog = {name for name, code in maker.codes.items() if code.code == "constant"}
-    direct = {p.target for p in network.projections if p.source in analog}
     steps = outcome.counters["instants"] / maker.n_samples
-    return {"energy": {"layers": rows, **energy(rows, steps, direct=direct, add=spec.add, mac=spec.mac)}}
+    times = {name: _arrivals(code.schedule, steps) for name, code in maker.codes.items() if code.code == "constant"}
+    direct = {p.target: times[p.source] for p in network.projections if p.source in times}
+    return {"energy": {"layers": rows, **energy(rows, direct=direct, add=spec.add, mac=spec.mac)}}
+
+
+def _arrivals(schedule, steps):
+    """Count the steps in which values arrive."""
+    return {"first": 1, "every": steps}.get(schedule) or math.ceil(steps / schedule)
 
 
 def check(spec):

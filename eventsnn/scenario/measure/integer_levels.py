@@ -40,7 +40,7 @@ def _prepared(job, steps):
     from eventsnn.conversion.integer import to_integer
     from eventsnn.engines.prepared import prepare
 
-    options = job.spec.convert.model_dump(include={"thresholds", "ternarise", "dt"})
+    options = job.spec.convert.model_dump(include={"thresholds", "dt"})
     dt = options.pop("dt")
     return prepare(to_integer(job.relu_graph, steps=steps, dt_ms=dt, **options)[0])
 

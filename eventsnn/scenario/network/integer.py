@@ -8,17 +8,18 @@ def to_integer(loaded, graph, calibration, options):
 
     Nothing is calibrated: thresholds come from the weights alone.
     """
-    from eventsnn.conversion.integer import to_integer
+    from eventsnn.conversion.integer import LARGEST_INPUT, to_integer
     from eventsnn.errors import ModelError
     from eventsnn.scenario.simulate.encode import steps_of
 
     deletion, flip, dt = (options.pop(name) for name in ("deletion", "flip", "dt"))
+    del options["ternarise"]  # the graph is ternary by now, for all who compare with it
     try:
         network, report = to_integer(graph, steps=steps_of(loaded, dt), dt_ms=dt, **options)
     except ModelError as error:
         raise loaded.error(("convert",), str(error)) from None
     if options["ends"] == "integer":
-        report["input"] = {"scale": report["input_scale"]}
+        report["input"] = {"scale": report["input_scale"], "largest": LARGEST_INPUT}
     if deletion or flip:
         network = with_noise(network, deletion, flip)
         report |= {"deletion": deletion, "flip": flip}
@@ -80,6 +81,8 @@ def check(spec, codes):
             yield ("convert", key), "belongs to 'ends: integer'; remove it"
     if converts and spec.convert.deletion and spec.convert.flip:
         yield ("convert", "flip"), "the encoder's spikes pass one kind of noise: deletion or flip; remove one"
+    if converts and spec.measure.conversion is not None:
+        yield ("measure", "conversion"), "compares ReLU activations; for a quantised network write 'integer_levels: {}'"
     if spec.measure.integer_logs is not None:
         yield from _logs(spec, converts)
     if spec.measure.integer_levels is not None:

@@ -104,13 +104,17 @@ def _training(spec):
     if spec.train is None or spec.data is None:
         return
     asked = spec.train.settings
-    if asked.crop and spec.data.crop != asked.crop:
-        yield ("data", "crop"), f"the network is trained on squares of side {asked.crop}: write 'crop: {asked.crop}'"
+    side = asked.crop or spec.train.data.crop
+    if (spec.data.crop or 0) != (side or 0):
+        trained = f"squares of side {side}: write 'crop: {side}'" if side else "whole images: remove it"
+        yield ("data", "crop"), f"the network is trained on {trained}"
     if spec.train.data.range != spec.data.range:
         low, high = spec.train.data.range
         yield ("data", "range"), f"the network is trained on values in [{low:g}, {high:g}]: write 'range: [{low:g}, {high:g}]'"
-    if asked.standardise and not spec.data.standardise:
-        yield ("data", "standardise"), "the network is trained on standardised images: write 'standardise: true'"
+    inside = asked.standardise or spec.train.data.standardise
+    if inside != spec.data.standardise:
+        trained = "standardised images: write 'standardise: true'" if inside else "images as they are: remove it"
+        yield ("data", "standardise"), f"the network is trained on {trained}"
 
 
 def _conversion(spec):

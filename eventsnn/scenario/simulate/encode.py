@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from eventsnn.encoders.base import refuse_above
 from eventsnn.errors import DataError
 from eventsnn.raster import SpikeRaster
 from eventsnn.scenario.network import coding
@@ -140,8 +141,11 @@ def _constant(maker, name, code, part):
         raise maker.loaded.error(("run", "duration"), "required: a constant drive needs a duration, for example 100 ms")
     drive = encode(maker.values(part), gain=code.gain, schedule=code.schedule, noise=code.noise, seed=maker.loaded.spec.seed,
                    name=name, sample_ids=maker.samples.ids[part])  # fmt: skip
-    scale = maker.code.get("scale") if isinstance(maker.code, dict) else None
-    return drive if scale is None else replace(drive, values=np.round(drive.values * scale))
+    if "scale" not in maker.code:
+        return drive
+    whole = np.round(drive.values * maker.code["scale"])
+    refuse_above(np.abs(whole), maker.code["largest"], "constant, in whole numbers", "set a smaller convert.input_scale")
+    return replace(drive, values=whole)
 
 
 def _events(maker, name, code, part):
