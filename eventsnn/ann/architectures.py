@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from eventsnn.ann.base import image_shape
 from eventsnn.ann.graph import LayerGraph
 from eventsnn.ann.hybrid_nets import hybrid_net
 from eventsnn.ann.initialise import he_normal
@@ -113,7 +114,7 @@ def conv_net(
     if norm_place not in NORM_PLACES:
         raise ModelError(f"architecture: norm_place must be 'before_relu' or 'after_relu', got {norm_place!r}"
                          f"{did_you_mean(norm_place, NORM_PLACES)}")  # fmt: skip
-    layers, channels, counts = [], int(input_shape[2]), {"conv": 0, "pool": 0, "relu": 0, "norm": 0}
+    layers, channels, counts = [], image_shape(input_shape, f"'{name}'")[2], {"conv": 0, "pool": 0, "relu": 0, "norm": 0}
 
     def count(kind):
         counts[kind] += 1

@@ -67,6 +67,30 @@ def same_padding(size, kernel, stride):
     return total // 2, total - total // 2
 
 
+def image_shape(shape, what):
+    """Return the shape of an image as (y, x, channel), whole numbers.
+
+    Parameters
+    ----------
+    shape : sequence of int
+    what : str
+        What takes it, for the message.
+
+    Returns
+    -------
+    tuple of int
+
+    Raises
+    ------
+    ModelError
+        If it is another shape.
+    """
+    shape = tuple(int(n) for n in shape)
+    if len(shape) != 3:
+        raise ModelError(f"architecture: {what} takes images (y, x, channel), got shape {shape}")
+    return shape
+
+
 @dataclass(frozen=True, eq=False)
 class Layer:
     """Base of all layers: a name, parameters that are arrays, and options that are plain values."""

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from eventsnn.ann.base import image_shape
 from eventsnn.ann.graph import LayerGraph
 from eventsnn.ann.initialise import normal
 from eventsnn.ann.layers import AveragePool2d, Conv2d, Dense, Dropout, Flatten, ReLU
@@ -75,9 +76,7 @@ def hybrid_net(
         raise ModelError(f"architecture: kernel must be an odd whole number >= 1, got {kernel!r}")
     if not (math.isfinite(width) and width > 0):
         raise ModelError(f"architecture: width must be > 0, got {width!r}")
-    shape = tuple(int(n) for n in input_shape)
-    if len(shape) != 3:
-        raise ModelError(f"architecture: '{net}' takes images (y, x, channel), got shape {shape}")
+    shape = image_shape(input_shape, f"'{net}'")
     make = _Maker(seed, shape, kernel, dropout, hidden_dropout, width)
     if net in VGGS:
         make.features(VGGS[net])

@@ -69,8 +69,8 @@ def normal(seed, name, shape, dtype=np.float32):
 
     Parameters
     ----------
-    seed : int
-        Seed of the network.
+    seed : int or None
+        Seed of the network; None: zeros, which are quick, for a network of which the shapes alone are of interest.
     name : str
         Layer name: every layer has its own stream.
     shape : tuple of int
@@ -82,6 +82,8 @@ def normal(seed, name, shape, dtype=np.float32):
     -------
     numpy.ndarray
     """
+    if seed is None:
+        return np.zeros(shape, dtype)
     n, stream = math.prod(shape), key(seed, "initialise", name)
     radius = np.sqrt(-2 * np.log1p(-uniform(stream, 0, 0, n)))
     return (radius * np.cos(2 * np.pi * uniform(stream, 0, 1, n))).reshape(shape).astype(dtype)

@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 
+from eventsnn.ann.base import image_shape
 from eventsnn.ann.graph import LayerGraph
 from eventsnn.ann.initialise import normal
 from eventsnn.ann.layers import BatchNorm, Conv2d, Dense, Flatten, ReLU
@@ -62,7 +63,7 @@ def quantised(input_shape, layers, n_out, *, padding="valid", k=0, top=4.0, tern
     """
     if ternary and weight_bits is not None:
         raise ModelError("architecture 'quantised': weight_bits is for networks with 'ternary: false'")
-    made, shape = [], tuple(int(n) for n in input_shape)
+    made, shape = [], image_shape(input_shape, "'quantised'")
     for i, (channels, kernel, stride, rule) in enumerate(_parts(layers, shape, padding), start=1):
         weights = CONV_SPREAD * normal(seed, f"conv{i}", (kernel, kernel, shape[2], channels))
         conv = Conv2d(f"conv{i}", weights, None, stride, rule)

@@ -158,7 +158,8 @@ class TrainSettings:
         if isinstance(self.twin, dict):
             object.__setattr__(self, "twin", TwinSettings(**self.twin))
         if self.twin is not None and self.precision != "float32":
-            raise ModelError("training: the TTFS twin compares potentials with thresholds and needs precision float32")
+            raise ModelError("training: precision must be float32 with a TTFS twin, which compares potentials with thresholds, "
+                             f"got {self.precision!r}")  # fmt: skip
         if self.keep == "best" and not self.validation:
             raise ModelError("training: keep 'best' needs a validation part, got validation 0; set validation to 5000")
 

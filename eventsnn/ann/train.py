@@ -12,12 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from eventsnn.ann import checkpoint as checkpoints
-from eventsnn.ann.batches import DRAWS, check_data, prepared
+from eventsnn.ann.batches import DRAWS, prepared
 from eventsnn.ann.device import choose_device, torch_mode
 from eventsnn.ann.schedules import learning_rate
 from eventsnn.ann.settings import TrainResult, TrainSettings
 from eventsnn.ann.sparsity import ActivityPenalty
 from eventsnn.ann.torch_net import TorchNet, torch
+from eventsnn.ann.training_data import check_augmentation, check_data, check_held_out
 from eventsnn.ann.ttfs_twin import KERNELS, TtfsTwin, split_kernels
 from eventsnn.errors import DataError, RunError
 from eventsnn.random import key, uniform
@@ -56,6 +57,8 @@ def train(graph, dataset, settings, *, checkpoint=None, progress=None):
     """
     started, settings = time.perf_counter(), TrainSettings.of(settings)
     images, labels = check_data(graph, dataset, settings.crop)
+    check_held_out(settings.validation, len(images))
+    check_augmentation(graph, images, settings)
     device = choose_device(settings.device)
     with torch_mode(settings, device):
         trainer = _Trainer(graph, images, labels, settings, device)
@@ -77,15 +80,8 @@ class _Trainer:
 
     def __init__(self, graph, images, labels, settings, device):
         self.graph, self.settings, self.device = graph, settings, device
-        if settings.validation >= len(images):
-            raise DataError(f"training: validation takes {settings.validation} of {len(images)} images, none is left")
         split = np.argsort(uniform(key(settings.seed, "split"), 0, 0, len(images)), kind="stable")
         self.parts = split[: len(split) - settings.validation], split[len(split) - settings.validation :]
-        if (settings.shift or settings.flip or settings.rotate) and images.ndim < 3:
-            raise DataError(f"training: shift, flip and rotate need images (n, y, x[, channel]), got shape {images.shape}")
-        if (settings.brightness or settings.contrast or settings.cutout) and len(graph.input_shape) != 3:
-            raise DataError("training: brightness, contrast and cutout need a network that takes images (y, x, channel), "
-                            f"got {graph.input_shape}")  # fmt: skip
         self.images = torch.as_tensor(images.copy(), device=device)
         self.labels = torch.as_tensor(labels, device=device)
         twin = settings.twin

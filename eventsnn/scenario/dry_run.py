@@ -2,8 +2,9 @@
 
 from eventsnn.engines.feed import check_inputs
 from eventsnn.errors import did_you_mean
+from eventsnn.scenario.ahead import look_ahead
 from eventsnn.scenario.job import Job
-from eventsnn.scenario.rules.sections import data_specs
+from eventsnn.scenario.measure.spikes_seen import check_traces
 from eventsnn.scenario.stages import execute
 
 
@@ -17,17 +18,19 @@ def dry_run(loaded):
     Returns
     -------
     Job
-        With the stages up to `encode` done; training, learning, and what is found on samples for them are left out.
+        With the stages up to `encode` done; where training or learning comes first, what they need is looked at, and neither they
+        nor the stages behind them are done.
 
     Raises
     ------
     EventsnnError
-        Whatever is wrong.
+        Whatever is wrong: of samples, files, training and learning all mistakes at once.
     """
     job = Job(loaded, None)
-    for _, data in data_specs(loaded.spec):
-        job.load(data)
-    if loaded.spec.run is None or loaded.spec.train is not None or loaded.spec.learn is not None:
+    look_ahead(job)
+    if loaded.spec.train is not None or loaded.spec.learn is not None:
+        return job
+    if loaded.spec.run is None:
         return execute(job, until="source")
     execute(job, until="encode")
     network, first = job.results["network"], job.results["encode"].batch(0, 1)
@@ -35,6 +38,7 @@ def dry_run(loaded):
         with loaded.at("encode"):
             check_inputs(network, first)
     _check_record(loaded, network)
+    check_traces(loaded, network)
     return job
 
 

@@ -173,12 +173,16 @@ def _write_state(folder, loaded, status, error=None):
 
 
 def _run(folder, loaded, progress):
+    from eventsnn.scenario.ahead import look_ahead
     from eventsnn.scenario.job import Job
     from eventsnn.scenario.learn.learned import write_learned
     from eventsnn.scenario.stages import execute
 
     start = time.perf_counter()
-    job = execute(Job(loaded, folder, progress))
+    job = Job(loaded, folder, progress)
+    if loaded.spec.train is not None or loaded.spec.learn is not None:
+        look_ahead(job)  # what stops a late stage is known before hours of training
+    execute(job)
     content = results.content_of(job, time.perf_counter() - start)
     if "run" in job.results:
         results.write_samples(job)

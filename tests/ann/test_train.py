@@ -208,7 +208,7 @@ def test_training_on_crops_resumes_and_refuses():
         train(graph, (IMAGES, LABELS), {**settings, "crop": 7})
     with pytest.raises(DataError, match="after the crop, the network takes"):
         train(graph, (IMAGES, LABELS), {**settings, "crop": 5})
-    with pytest.raises(DataError, match="brightness, contrast and cutout need"):
+    with pytest.raises(DataError, match="brightness, contrast, cutout and rotate need"):
         train(mlp(36, [4], 4), (IMAGES.reshape(-1, 36), LABELS), {**BASE, "contrast": 0.5})
     with pytest.raises(ModelError, match="contrast"):
         TrainSettings(contrast=1.5)

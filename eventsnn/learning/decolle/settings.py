@@ -187,9 +187,9 @@ class DecolleSettings:
         for name in ("tau_mem", "tau_syn"):
             pair = getattr(self, name)
             if len(pair) != 2 or not self.dt_ms < pair[0] <= pair[1]:
-                _refuse(name, f"[lower, upper] in ms, both above a step of {self.dt_ms} ms", pair)
+                _refuse(name, f"[lower, upper] in ms, both above dt_ms, a step of {self.dt_ms} ms", pair)
         if not self.tau_ref > self.dt_ms:
-            _refuse("tau_ref", f"ms above a step of {self.dt_ms} ms", self.tau_ref)
+            _refuse("tau_ref", f"ms above dt_ms, a step of {self.dt_ms} ms", self.tau_ref)
         if self.average and self.validation:
             _refuse("average", "0 where validation is not: then the best epoch is kept", self.average)
         if self.burn_in >= min(self.train_ms, self.test_ms):

@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from eventsnn.ann import checkpoint as checkpoints
-from eventsnn.ann.batches import augment, check_data
+from eventsnn.ann.batches import augment
 from eventsnn.ann.device import choose_device, torch_mode
 from eventsnn.ann.torch_net import torch
+from eventsnn.ann.training_data import check_data
 from eventsnn.conversion.hybrid_build import nodes_of
 from eventsnn.errors import DataError, RunError
 from eventsnn.learning.stdb.net import StdbNet

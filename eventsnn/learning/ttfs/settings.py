@@ -186,8 +186,9 @@ class TtfsSettings:
             raise ModelError(f"training: weight_range must hold 0, got {self.weight_range}")
         if self.weight_bits == 1:
             raise ModelError("training: weight_bits must be 0 (not quantised) or from 2 on, got 1")
-        if (self.patience or self.keep == "best") and not self.validation:
-            raise ModelError("training: patience and keep 'best' need a validation part, got validation 0; set it to 5000")
+        for what, asked in (("patience", self.patience), ("keep 'best'", self.keep == "best")):
+            if asked and not self.validation:
+                raise ModelError(f"training: {what} needs a validation part, got validation 0; set it to 5000")
         if self.activity_penalty and self.noise_silent:
             raise ModelError("training: activity_penalty adds activations of spikes; noise_silent must be false with it")
         if self.neuron == "relu":
@@ -195,12 +196,12 @@ class TtfsSettings:
                 if getattr(self, name):
                     raise ModelError(f"training: {name} belongs to spikes, got {getattr(self, name)} with neuron 'relu'")
         if self.neuron == "alpha1":
-            if self.window != "fixed":
-                raise ModelError(f"training: windows of alpha1 neurons are part of their thresholds and stay: window must be "
-                                 f"'fixed' with windows, got {self.window!r}")  # fmt: skip
             for name in ("time_bits", "weight_bits", "silent_help", "activity_penalty"):
                 if getattr(self, name):
                     raise ModelError(f"training: {name} belongs to neuron 'b1', got {getattr(self, name)} with 'alpha1'")
+            if self.window != "fixed":
+                raise ModelError("training: window must be 'fixed' with neuron 'alpha1', whose windows are part of its "
+                                 f"thresholds and stay, got {self.window!r}")  # fmt: skip
 
     @classmethod
     def of(cls, values):

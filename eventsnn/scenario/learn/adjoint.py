@@ -11,10 +11,9 @@ from eventsnn.metrics import accuracy
 from eventsnn.raster import SpikeRaster
 from eventsnn.scenario.learn.learned import Learned
 from eventsnn.scenario.learn.patterns import read_patterns
+from eventsnn.scenario.learn.settings import settings_of
 
 CHECKPOINT = "checkpoint.npz"
-SETTINGS = ("epochs", "batch", "learning_rate", "delay_rate", "least_delay", "parameters", "parameter_rate", "optimiser",
-            "momentum", "schedule", "decay", "decay_steps", "weight_decay", "silent_lift", "validation", "patience", "keep")
 
 
 def learn(job):
@@ -53,23 +52,6 @@ def learn(job):
 
     pictures = {"learning_curve": (plot_learning.draw_training, found)} if result.curve else {}
     return Learned(result.network, metrics, task.taught, _arrays(result.network), pictures)
-
-
-def settings_of(loaded):
-    """Return the learner's settings from a scenario.
-
-    Parameters
-    ----------
-    loaded : LoadedScenario
-
-    Returns
-    -------
-    AdjointSettings
-    """
-    from eventsnn.learning.adjoint.settings import AdjointSettings
-
-    with loaded.at("learn"):
-        return AdjointSettings(**{n: getattr(loaded.spec.learn, n) for n in SETTINGS}, seed=loaded.spec.seed)
 
 
 def start_network(loaded):

@@ -8,10 +8,9 @@ from eventsnn import disk
 from eventsnn.errors import DataError
 from eventsnn.metrics import accuracy
 from eventsnn.scenario.learn.learned import Learned
+from eventsnn.scenario.learn.settings import settings_of
 
 CHECKPOINT = "checkpoint.npz"
-RENAMED = {"dt": "dt_ms", "train_window": "train_ms", "test_window": "test_ms"}
-OURS = ("rule", "data", "test", "weights", "image_rate")
 
 
 def learn(job):
@@ -50,27 +49,6 @@ def learn(job):
     arrays = {f"{n}{k + 1}": x for n, rows in (("w", result.weights), ("b", result.biases)) for k, x in enumerate(rows)}
     arrays["settings"] = np.frombuffer(json.dumps(settings.to_dict()).encode(), np.uint8)
     return Learned(to_network(result), {"learning": found}, inputs, arrays)
-
-
-def settings_of(loaded):
-    """Return the learner's settings from a scenario.
-
-    Parameters
-    ----------
-    loaded : LoadedScenario
-
-    Returns
-    -------
-    DecolleSettings
-    """
-    from eventsnn.learning.decolle.settings import DecolleSettings
-
-    own = loaded.spec.learn.model_dump(mode="python", exclude=set(OURS))
-    own = {RENAMED.get(name, name): value for name, value in own.items()}
-    if own["layers"] is None:
-        del own["layers"]
-    with loaded.at("learn"):
-        return DecolleSettings.of(own)
 
 
 def source_of(samples, settings, rate_hz):

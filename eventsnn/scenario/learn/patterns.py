@@ -7,13 +7,12 @@ from eventsnn.analysis import memory_layout
 from eventsnn.errors import DataError
 from eventsnn.learning.patterns import data as pattern_data
 from eventsnn.learning.patterns.floor import reachable_loss
-from eventsnn.learning.patterns.learner import PatternLearner, PatternSettings
+from eventsnn.learning.patterns.learner import PatternLearner
 from eventsnn.learning.patterns.published import run_of
 from eventsnn.scenario.learn.learned import Learned
+from eventsnn.scenario.learn.settings import settings_of
 
 CHECKPOINT = "checkpoint.npz"
-SETTINGS = ("hidden", "wb", "ab", "gb", "rb", "alpha", "beta", "tau", "optimiser", "learning_rate", "gradient_rate", "init_gain",
-            "init_on_state_grid")  # fmt: skip
 SHOWN = (1, 10, 100, 300, 500, 594, 1000, 2000, 3000, 5000, 7000, 10000)
 
 
@@ -43,27 +42,6 @@ def learn(job):
     from eventsnn.plot import learning as plot_learning
     picture = {"found": found, **{name: arrays[name] for name in ("loss", "target", "output")}}
     return Learned(network, metrics, {"input": learner.given}, arrays, {"patterns": (plot_learning.draw_patterns, picture)})
-
-
-def settings_of(loaded):
-    """Return the learner's settings from a scenario.
-
-    Parameters
-    ----------
-    loaded : LoadedScenario
-
-    Returns
-    -------
-    PatternSettings
-    """
-    spec = loaded.spec.learn
-    own = {name: getattr(spec, name) for name in SETTINGS}
-    for name in ("kappa", "eb"):  # may name another key
-        value = getattr(spec, name)
-        own[name] = getattr(spec, value) if isinstance(value, str) else value
-    own["fan_in"] = tuple(spec.fan_in) if spec.fan_in else None
-    with loaded.at("learn"):
-        return PatternSettings(**own)
 
 
 def read_patterns(job, path, how, inputs, outputs):

@@ -5,9 +5,9 @@ from dataclasses import replace
 from eventsnn.errors import DataError, RunError
 from eventsnn.metrics import accuracy
 from eventsnn.scenario.learn.learned import Learned
+from eventsnn.scenario.learn.settings import settings_of
 
 CHECKPOINT, TRAINED = "checkpoint.npz", "trained.h5"
-OURS = ("rule", "data", "test")
 
 
 def learn(job):
@@ -63,23 +63,6 @@ def _figures(job, start, result, n, settings):
     return {"rule": "stdb", "epochs": result.curve[-1]["epoch"] if result.curve else 0, "kept_epoch": result.epoch,
             "stopped_early": result.aborted, "samples": n - settings.validation, "steps": settings.steps,
             "last": result.curve[-1] if result.curve else {}, "test": tests, "curve": result.curve}  # fmt: skip
-
-
-def settings_of(loaded):
-    """Return the learner's settings from a scenario.
-
-    Parameters
-    ----------
-    loaded : LoadedScenario
-
-    Returns
-    -------
-    StdbSettings
-    """
-    from eventsnn.learning.stdb.settings import StdbSettings
-
-    with loaded.at("learn"):
-        return StdbSettings.of(loaded.spec.learn.model_dump(mode="python", exclude=set(OURS)))
 
 
 def start_of(job):

@@ -4,12 +4,10 @@ from dataclasses import replace
 
 from eventsnn.errors import ModelError
 from eventsnn.scenario.learn.learned import Learned
+from eventsnn.scenario.learn.settings import settings_of
 from eventsnn.scenario.learn.ttfs_judge import InputMap, Judge
 
 CHECKPOINT, WEIGHTS = "checkpoint.npz", "weights.h5"
-SAME = ("neuron", "alpha", "alpha_initial", "epochs", "batch", "optimiser", "learning_rate", "schedule", "decay",
-        "decay_steps", "momentum", "weight_decay", "precision", "early", "silent_help", "activity_penalty", "validation",
-        "patience", "keep", "seed")  # fmt: skip
 PROBE = 100  # training samples on which gradient norms are taken
 MODELS = {"b1": "ramp", "alpha1": "ramp_alpha1"}
 
@@ -35,7 +33,7 @@ def learn(job):
     spec, settings, folder = job.spec.learn, settings_of(job.loaded), job.own_folder("learn")
     folder.mkdir(parents=True, exist_ok=True)
     samples = job.load(spec.data)
-    start = start_graph(job, samples)
+    start = start_graph(job.loaded, job.relu_graph, samples)
     x = fitted(start, InputMap(job.loaded)(samples), samples.labels, samples.name)
     backend = make_backend(start, settings, x)
     backend = backend if spec.twin is None else Twins(backend, spec.twin.every)
@@ -65,40 +63,14 @@ def learn(job):
     return Learned(network, metrics, pictures=pictures, files=[folder / WEIGHTS], graph=InputMap(job.loaded).outside(graph))
 
 
-def settings_of(loaded):
-    """Return the learner's settings from a scenario.
-
-    Parameters
-    ----------
-    loaded : LoadedScenario
-
-    Returns
-    -------
-    TtfsSettings
-    """
-    from eventsnn.learning.ttfs.settings import TtfsSettings
-
-    spec = loaded.spec.learn
-    own = {name: getattr(spec, name) for name in SAME}
-    w, noise = spec.window, spec.noise
-    own |= {"window": w.rule, "windows": w.lengths, "gamma": w.gamma, "zeta": w.zeta, "latency_quantile": w.quantile,
-            "scan": w.scan, "final_window": w.final}  # fmt: skip
-    own |= {"noise_times": noise.times, "noise_alpha": noise.alpha, "noise_silent": noise.silent}
-    if spec.time_grid is not None:
-        own |= {"time_bits": spec.time_grid.bits, "time_rounding": spec.time_grid.rounding}
-    if spec.weight_grid is not None:
-        grid = spec.weight_grid
-        own |= {"weight_bits": grid.bits, "weight_range": grid.range, "weight_grid": grid.kind}
-    with loaded.at("learn"):
-        return TtfsSettings(**own)
-
-
-def start_graph(job, samples):
+def start_graph(loaded, graph, samples):
     """Return the folded network of activations that training starts from, in the precision of the training.
 
     Parameters
     ----------
-    job : Job
+    loaded : LoadedScenario
+    graph : LayerGraph or None
+        The ReLU network to go on from, where the scenario names no architecture.
     samples : Samples
         Training data: they size a fresh network.
 
@@ -106,14 +78,14 @@ def start_graph(job, samples):
     -------
     LayerGraph
     """
-    spec = job.spec.learn
+    spec, seed = loaded.spec.learn, loaded.spec.seed
     if spec.architecture is None:
-        return InputMap(job.loaded).inside(job.relu_graph.astype(spec.precision))
+        return InputMap(loaded).inside(graph.astype(spec.precision))
     from eventsnn.conversion.fold import fold_batch_norm
     from eventsnn.scenario.network.convert import build_architecture
 
-    graph = build_architecture(spec.architecture, samples.x.shape[1:], len(samples.classes), job.spec.seed)
-    return redrawn(fold_batch_norm(graph).astype(spec.precision), spec.initial, job.spec.seed)
+    graph = build_architecture(spec.architecture, samples.x.shape[1:], len(samples.classes), seed)
+    return redrawn(fold_batch_norm(graph).astype(spec.precision), spec.initial, seed)
 
 
 def redrawn(graph, rule, seed):

@@ -122,6 +122,28 @@ def first_sample(job):
     return {name: read_first(path, name, 1) for name in nodes if name in heads}
 
 
+def check_traces(loaded, network):
+    """Refuse populations and neurons to trace that do not exist.
+
+    Parameters
+    ----------
+    loaded : LoadedScenario
+    network : Network
+
+    Raises
+    ------
+    ScenarioError
+        Naming the population.
+    """
+    sizes = {p.name: p.size for p in network.populations}
+    for name, ids in loaded.spec.measure.traces.items():
+        if name not in sizes:
+            raise loaded.error(("measure", "traces", name), f"no such population, allowed {', '.join(sizes)}"
+                               f"{did_you_mean(name, sizes)}")  # fmt: skip
+        if max(ids, default=0) >= sizes[name]:
+            raise loaded.error(("measure", "traces", name), f"neurons must be from 0 to {sizes[name] - 1}, got {ids}")
+
+
 def trace(job):
     """Run the first sample once more and keep the state of a few neurons after every step, or gated ramps over their windows.
 
@@ -142,11 +164,7 @@ def trace(job):
     from eventsnn import run
 
     network, maker, wanted = job.results["network"], job.results["encode"], job.spec.measure.traces
-    names = [p.name for p in network.populations]
-    for name in wanted:
-        if name not in names:
-            raise job.loaded.error(("measure", "traces", name), f"no such population, allowed {', '.join(names)}"
-                                   f"{did_you_mean(name, names)}")  # fmt: skip
+    check_traces(job.loaded, network)
     with job.loaded.at("measure", "traces"):
         inputs, ramps = maker.batch(0, 1), ramp_traces.supports(job)
         result = run(network, inputs, duration=maker.duration, record=None if ramps else list(wanted), seed=job.spec.seed,

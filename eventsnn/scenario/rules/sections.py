@@ -7,6 +7,8 @@ from eventsnn.scenario.learn import stdb as learn_stdb
 from eventsnn.scenario.measure import energy
 from eventsnn.scenario.network import clocks, coding, hybrid, integer
 from eventsnn.scenario.rules import adjoint as rules_adjoint
+from eventsnn.scenario.rules import measure as rules_measure
+from eventsnn.scenario.rules import settings as rules_settings
 from eventsnn.scenario.rules import t2fsnn as rules_t2fsnn
 from eventsnn.scenario.rules import ttfs as rules_ttfs
 
@@ -41,9 +43,10 @@ def check(loaded):
     if spec.train is not None and spec.train.twin is not None and not has_source(spec):
         yield ("train", "twin"), "starts from a trained ReLU network: needs network.source"
     yield from _training(spec)
+    yield from rules_settings.check(spec)
     yield from _conversion(spec)
     yield from _coding(spec)
-    yield from _measuring(spec)
+    yield from rules_measure.check(spec)
     codes = {("encode",) if name is None else ("encode", name): code for name, code in encoders(spec).items()}
     yield from clocks.check(spec, explicit(spec), codes)
     yield from coding.check(spec, codes)
@@ -164,25 +167,6 @@ def _learning(spec):
             yield ("data",), "required with run: which samples the learned network is run on"
         if spec.run is not None and spec.run.duration is not None:
             yield ("run", "duration"), "learn.test_window says how long to run; remove it"
-
-
-def _measuring(spec):
-    wanted = spec.measure
-    for key in sorted(wanted.model_fields_set) if spec.run is None else ():
-        yield ("measure", key), "is measured in a run:, which is not here; remove it"
-    for key in ("histograms", "first_spikes", "layers"):
-        if spec.run is not None and spec.run.record == [] and getattr(wanted, key):
-            yield ("measure", key), "needs recorded spikes, and run.record is empty; remove one of the two"
-    if spec.run is not None and spec.run.exit is not None and spec.run.every is None:
-        yield ("run", "every"), "required with run.exit: samples end at recording points, for example every 1 ms"
-    if wanted.target is not None and (spec.run is None or spec.run.every is None or spec.data is None):
-        yield ("measure", "target"), "needs recording points and labels: add run.every and a data: section"
-    if wanted.conversion is not None and (spec.convert is None or spec.data is None):
-        yield ("measure", "conversion"), "compares a conversion with its ReLU network: needs convert: and data: sections"
-    if wanted.conversion is not None and spec.run is not None and spec.run.exit is not None:
-        yield ("measure", "conversion"), "reads whole runs, and with run.exit samples end early; remove one of the two"
-    if (wanted.phases is not None or wanted.words) and not wanted.histograms:
-        yield ("measure", "histograms"), "phases and words belong to histograms; set histograms: true"
 
 
 def _ramps(spec):

@@ -4,7 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from eventsnn.scenario.schema.base import Count, Share, Strict
+from eventsnn.scenario.schema.base import Count, Strict
+
+Dropout = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Mlp(Strict):
@@ -13,8 +15,8 @@ class Mlp(Strict):
     kind: Literal["mlp"]
     hidden: list[Count] = Field(default_factory=list)
     """Width of each hidden layer."""
-    dropout: Share = 0.0
-    input_dropout: Share = 0.0
+    dropout: Dropout = 0.0
+    input_dropout: Dropout = 0.0
 
 
 class ConvNet(Strict):
@@ -29,11 +31,11 @@ class ConvNet(Strict):
     batch_norm: bool = False
     norm_place: Literal["before_relu", "after_relu"] = "before_relu"
     pool: Literal["max", "average"] = "max"
-    dropout: Share = 0.0
+    dropout: Dropout = 0.0
     """After each dense hidden layer."""
-    feature_dropout: Share = 0.0
+    feature_dropout: Dropout = 0.0
     """On the flattened features, in front of the first dense layer."""
-    conv_dropout: list[Share] = Field(default_factory=list)
+    conv_dropout: list[Dropout] = Field(default_factory=list)
     """Behind the convolutions that no pool follows, one rate for each."""
 
 
@@ -44,9 +46,9 @@ class Vgg16(Strict):
     hidden: list[Count] = Field(default_factory=lambda: [512])
     batch_norm: bool = True
     norm_place: Literal["before_relu", "after_relu"] = "before_relu"
-    dropout: Share = 0.0
-    feature_dropout: Share = 0.0
-    conv_dropout: list[Share] = Field(default_factory=list)
+    dropout: Dropout = 0.0
+    feature_dropout: Dropout = 0.0
+    conv_dropout: list[Dropout] = Field(default_factory=list)
     """Behind the eight convolutions that no pool follows."""
 
 
@@ -57,7 +59,7 @@ class LeNet5(Strict):
     batch_norm: bool = True
     norm_place: Literal["before_relu", "after_relu"] = "before_relu"
     pool: Literal["max", "average"] = "max"
-    dropout: Share = 0.08
+    dropout: Dropout = 0.08
 
 
 class Quantised(Strict):
@@ -86,9 +88,9 @@ class HybridNet(Strict):
     width: Annotated[float, Field(gt=0)] = 1.0
     """Factor on all numbers of channels."""
     kernel: Count = 3
-    dropout: Share = 0.2
+    dropout: Dropout = 0.2
     """Behind each convolution that no pool follows, and inside of residual blocks."""
-    hidden_dropout: Share = 0.5
+    hidden_dropout: Dropout = 0.5
 
 
 Architecture = Annotated[Mlp | ConvNet | Vgg16 | LeNet5 | Quantised | HybridNet, Field(discriminator="kind")]
