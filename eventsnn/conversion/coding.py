@@ -34,7 +34,7 @@ def to_coding(
     hidden_code : {"rate", "phase", "burst"}
         The neuron model of all hidden layers; see ``conversion.pairs`` for the pairs that are refused.
     neurons : dict, optional
-        Parameters of that model. Default ``v_threshold``: 1, of burst 1/8; ``amplitude`` of rate: the threshold.
+        Parameters of that model, but for ``bias``, which is the ReLU network's. Default ``v_threshold``: 1, of burst 1/8; ``amplitude`` of rate: the threshold.
     thresholds : dict, optional
         Layer name -> ``v_threshold`` of that layer, a number or one for each neuron, for example from ``neuron_thresholds``.
     calibration : str, optional
@@ -130,6 +130,8 @@ def _whole(value, name):
 def _neurons(code, common, thresholds, layers):
     """Return the parameters of each spiking layer, by name."""
     common, thresholds = dict(common or {}), dict(thresholds or {})
+    if "bias" in common:
+        raise ModelError("conversion: neurons: bias is that of the ReLU network; remove it")
     for name in thresholds:
         if name not in layers:
             raise ModelError(f"conversion: thresholds: no spiking layer {name!r}{did_you_mean(name, layers)}; "

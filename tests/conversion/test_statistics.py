@@ -71,8 +71,12 @@ def test_a_network_normalised_from_a_file_is_the_same(tmp_path):
         assert all(one[key].tobytes() == other[key].tobytes() for key in one)
         assert first["statistics"] is None and second["statistics"] == "a.csv"
         assert {**first, "statistics": 0} == {**second, "statistics": 0}
-    theta, other = neuron_thresholds(GRAPH, X), neuron_thresholds(GRAPH, None, statistics=kept)
-    assert all((theta[name] == other[name]).all() for name in theta)
+    for rule in ("neuron_percentile", "layer_max", "model"):
+        theta, other = neuron_thresholds(GRAPH, X, rule=rule), neuron_thresholds(GRAPH, None, rule=rule, statistics=kept)
+        assert all((theta[name] == other[name]).all() for name in theta)
+    by_channel = scan(GRAPH, X, percentiles=(99.9,), by="channel")
+    scanned, reused = (normalise(GRAPH, X, rule="channel", statistics=kept)[0] for kept in (None, by_channel))
+    assert all(reused.parameters()[key].tobytes() == value.tobytes() for key, value in scanned.parameters().items())
     with pytest.raises(ModelError, match="pools all activations"):
         normalise(GRAPH, None, rule="percentile", statistics=kept)
     with pytest.raises(ModelError, match=r"a\.csv: layer 'conv1' has the percentiles 99\.9, 100, needed 98"):
