@@ -15,7 +15,7 @@ QUIRKS = ("output_decode",)
 
 def to_t2fsnn(
     graph, calibration_x, *, tau=20.0, kernels=None, t_fire_start=80, t_fire_duration=80, in_tau=False, half_step=False,
-    theta0=1.0, readout="membrane", robust=None, noise=None, clock="auto", dt_ms=1.0, dtype="float32",
+    theta0=1.0, analog=False, readout="membrane", robust=None, noise=None, clock="auto", dt_ms=1.0, dtype="float32",
     calibration="calibration", rule="neuron_percentile", percentile=99.9, output=True, statistics=None, quirks=(),
 ):  # fmt: skip
     """Convert a trained ReLU network to neurons that spike at most once, the earlier the larger their activation.
@@ -41,13 +41,16 @@ def to_t2fsnn(
         Round spike times to the nearest step instead of the next one.
     theta0 : float, optional
         Threshold at step td; the decoded activation is divided by it in every layer.
+    analog : bool, optional
+        The values themselves enter, at the first step (``ttfs_kernel.analog``): they cannot be lost or late, so ``noise`` and its
+        compensation leave them alone.
     readout : {"membrane", "first_spike", "count"}, optional
         Potential of the output at the end; or the output layer fires, too, T_fs later.
     robust : int, optional
         Noise-robust TTFS: hidden neurons may fire in so many further steps; weights are scaled by 1 / sum of the kernel
         over these steps, and by 1 / (1 - probability) where ``noise`` deletes spikes.
     noise : Deletion or Jitter, optional
-        Acts on the spikes of the input and of every hidden layer.
+        Acts on the spikes of the input (unless ``analog``) and of every hidden layer.
     clock : {"auto", "gated", "grid"}, optional
         ``gated`` needs t_fire_start >= t_fire_duration and at most one spike; ``auto`` takes it where it can.
     dt_ms : float, optional
@@ -78,7 +81,7 @@ def to_t2fsnn(
     its window, an average pool each with its share (neural-coding 2.6 - 2.9, F27 - F31, F47 - F51).
     """
     start, duration = window_steps(t_fire_start, t_fire_duration, tau if in_tau else None)
-    coding = Coding(start, duration, half_step, theta0, readout, robust, noise, clock, dt_ms, dtype)
+    coding = Coding(start, duration, half_step, theta0, analog, readout, robust, noise, clock, dt_ms, dtype)
     check_options(coding, tau, quirks)
     if readout != "membrane" and not output:
         raise ModelError(f"conversion: readout '{readout}' needs outputs scaled to [0, 1], got output = False")
@@ -94,7 +97,7 @@ def to_t2fsnn(
              "duration": coding.steps(len(rows)), "dtype": dtype}  # fmt: skip
     return network, {
         "mapping": "t2fsnn", **report, "clock": "grid" if given["grid"] else "gated", "t_fire_start": start,
-        "t_fire_duration": duration, "early_firing": start < duration, "half_step": half_step, "readout": readout,
+        "t_fire_duration": duration, "early_firing": start < duration, "half_step": half_step, "analog": analog, "readout": readout,
         "robust": robust, "noise": None if noise is None else noise.describe(), "quirks": sorted(quirks), "layers": layers,
         "latency_steps": coding.steps(len(rows)), "latency": coding.steps(len(rows)) * float(dt_ms), "input": given,
     }  # fmt: skip

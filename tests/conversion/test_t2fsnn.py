@@ -33,7 +33,7 @@ def source():
 def simulate(source, analog=False, n=N, seed=0, **options):
     """Convert and run; returns (network, report, result)."""
     graph, x = source
-    network, report = to_t2fsnn(graph, x, **options)
+    network, report = to_t2fsnn(graph, x, analog=analog, **options)
     given = report["input"]
     code = ttfs_kernel.analog(x[:n], **{k: given[k] for k in ("dt_ms", "grid", "duration")}) if analog else (
         ttfs_kernel.encode(x[:n], **given))  # fmt: skip
@@ -131,6 +131,13 @@ def test_noise_acts_on_input_and_hidden_spikes_alike(source):
     assert any(other[n] != noisy[n] for n in noisy if n.startswith("noise_"))
 
 
+@pytest.mark.parametrize("noise", [Deletion(0.3), Jitter(1.0)])
+@pytest.mark.parametrize("clock", ["gated", "grid"])
+def test_noise_leaves_analog_input_alone(source, noise, clock):
+    quiet, noisy = (simulate(source, analog=True, **SHORT, noise=n, clock=clock)[2].rasters for n in (None, noise))
+    assert "noise_input" not in noisy and noisy["conv1"] == quiet["conv1"] and noisy["noise_conv1"] != quiet["conv1"]
+
+
 def test_noise_is_equal_on_both_clocks(source):
     """Numbers belong to sample, step and neuron: gated and grid networks lose the same spikes."""
     for noise in (Deletion(0.25), Jitter(1.0)):
@@ -149,6 +156,9 @@ def test_robust_weights_make_up_for_further_and_for_lost_spikes():
     robust = to_t2fsnn(graph, x, **SHORT, robust=2, noise=Deletion(0.2))[0].projections
     ratios = [r.synapses.weights[0, 0] / p.synapses.weights[0, 0] for r, p in zip(robust, plain)]
     assert ratios == pytest.approx([1 / 0.8, 1 / (0.8 * (1 + np.exp(-1 / 5) + np.exp(-2 / 5)))], rel=1e-6)
+    analog = to_t2fsnn(graph, x, **SHORT, robust=2, noise=Deletion(0.2), analog=True)[0].projections
+    assert np.array_equal(analog[0].synapses.weights, plain[0].synapses.weights)
+    assert np.array_equal(analog[1].synapses.weights, robust[1].synapses.weights)
     result = simulate((graph, x), **SHORT, robust=2)[2]
     single = simulate((graph, x), **SHORT)[2]
     assert result.rasters["a"].n_spikes == 3 * single.rasters["a"].n_spikes
