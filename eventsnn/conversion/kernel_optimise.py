@@ -12,7 +12,7 @@ from eventsnn.conversion.t2fsnn_build import build
 from eventsnn.encoders import ttfs_kernel
 from eventsnn.engines.run import run
 from eventsnn.errors import ModelError
-from eventsnn.settings import check_known
+from eventsnn.settings import as_numbers, check_choice, check_known, check_number
 
 PART = 2**24  # neurons times samples of one run
 LOSSES = ("precision", "minimum", "maximum")
@@ -48,14 +48,14 @@ class Rules:
     def __post_init__(self):
         """Check ranges."""
         for name in ("epochs", "batch"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-                raise ModelError(f"kernel optimisation: {name} must be a whole number >= 1, got {value!r}")
-        rho = tuple(float(r) for r in self.rho)
-        if len(rho) != 3 or not all(np.isfinite(r) and r >= 0 for r in rho):
+            check_number(getattr(self, name), "[1, inf)", f"kernel optimisation: {name}", int)
+        for name in ("outlier", "analog"):
+            check_choice(getattr(self, name), (True, False), f"kernel optimisation: {name}")
+        rho = as_numbers(self.rho, "kernel optimisation: rho")
+        if rho.shape != (3,) or not (np.isfinite(rho) & (rho >= 0)).all():
             raise ModelError(f"kernel optimisation: rho must be three numbers >= 0, got {self.rho}")
         check_known(self.quirks, QUIRKS, "kernel optimisation", "quirk")
-        object.__setattr__(self, "rho", rho)
+        object.__setattr__(self, "rho", tuple(rho.astype(float).tolist()))
 
 
 class KernelOptimiser:

@@ -3,8 +3,9 @@
 import numpy as np
 
 from eventsnn.conversion.segments import cut
-from eventsnn.conversion.statistics import TopValues
-from eventsnn.errors import ModelError, did_you_mean
+from eventsnn.conversion.statistics import TopValues, calibration_inputs
+from eventsnn.errors import ModelError
+from eventsnn.settings import check_choice, check_number
 
 RULES = ("neuron_percentile", "percentile", "layer_max", "channel", "diehl", "model", "none")
 OF_PERCENTILE = ("neuron_percentile", "percentile", "channel")
@@ -116,11 +117,8 @@ def layer_scales(graph, x, *, rule="layer_max", percentile=99.9, output=False, s
 
     (neural-coding 2.9).
     """
-    if rule not in RULES:
-        raise ModelError(f"normalisation: unknown rule {rule!r}{did_you_mean(rule, RULES)}; "
-                         f"allowed: {', '.join(RULES)}")  # fmt: skip
-    if not 0 < percentile <= 100:
-        raise ModelError(f"normalisation: percentile must lie in (0, 100], got {percentile}")
+    check_choice(rule, RULES, "normalisation: rule")
+    check_number(percentile, "(0, 100]", "normalisation: percentile")
     segments = [s for s in cut(graph)[1] if output or not s.is_output]
     if rule == "model":
         scales = _model_scales(segments)
@@ -137,9 +135,7 @@ def layer_scales(graph, x, *, rule="layer_max", percentile=99.9, output=False, s
 
 def _scanned_scales(graph, segments, x, rule, percentile):
     """Scan calibration data, in batches of bounded memory."""
-    x = graph.as_inputs(x)
-    if not len(x):
-        raise ModelError("normalisation: needs at least one calibration sample, got none")
+    x = calibration_inputs(graph, x, "normalisation")
     trackers = {}
     for s in segments:
         kind = _LargestPercentile if s.is_output and rule == "channel" else TRACKERS[rule]

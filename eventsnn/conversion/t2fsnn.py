@@ -8,7 +8,8 @@ from eventsnn.conversion.normalise import normalise
 from eventsnn.conversion.segments import cut
 from eventsnn.conversion.t2fsnn_build import CLOCKS, READOUTS, Coding, build, check_pools
 from eventsnn.errors import ModelError
-from eventsnn.settings import check_choice
+from eventsnn.relays import Deletion, Jitter
+from eventsnn.settings import check_choice, check_number
 
 QUIRKS = ("output_decode",)
 
@@ -80,6 +81,7 @@ def to_t2fsnn(
     D = (L - 1) T_fs + T_fd of L weight layers, L T_fs + T_fd where the output fires. A max pool passes the earliest spike of
     its window, an average pool each with its share (neural-coding 2.6 - 2.9, F27 - F31, F47 - F51).
     """
+    _check_kinds(tau, kernels, noise, {"in_tau": in_tau, "half_step": half_step, "analog": analog})
     start, duration = window_steps(t_fire_start, t_fire_duration, tau if in_tau else None)
     coding = Coding(start, duration, half_step, theta0, analog, readout, robust, noise, clock, dt_ms, dtype)
     check_options(coding, tau, quirks)
@@ -97,10 +99,21 @@ def to_t2fsnn(
              "duration": coding.steps(len(rows)), "dtype": dtype}  # fmt: skip
     return network, {
         "mapping": "t2fsnn", **report, "clock": "grid" if given["grid"] else "gated", "t_fire_start": start,
-        "t_fire_duration": duration, "early_firing": start < duration, "half_step": half_step, "analog": analog, "readout": readout,
-        "robust": robust, "noise": None if noise is None else noise.describe(), "quirks": sorted(quirks), "layers": layers,
-        "latency_steps": coding.steps(len(rows)), "latency": coding.steps(len(rows)) * float(dt_ms), "input": given,
+        "t_fire_duration": duration, "early_firing": start < duration, "half_step": half_step, "analog": analog,
+        "readout": readout, "robust": robust, "noise": None if noise is None else noise.describe(), "quirks": sorted(quirks),
+        "layers": layers, "latency_steps": coding.steps(len(rows)), "latency": coding.steps(len(rows)) * float(dt_ms),
+        "input": given,
     }  # fmt: skip
+
+
+def _check_kinds(tau, kernels, noise, switches):
+    check_number(tau, "(0, inf)", "conversion: tau")
+    for name, value in switches.items():
+        check_choice(value, (True, False), f"conversion: {name}")
+    if not isinstance(kernels, Kernels | None):
+        raise ModelError(f"conversion: kernels must be Kernels or none, got {kernels!r}")
+    if not isinstance(noise, Deletion | Jitter | None):
+        raise ModelError(f"conversion: noise must be Deletion(...), Jitter(...) or none, got {noise!r}")
 
 
 def _decoding(row, robust):
@@ -130,8 +143,9 @@ def window_steps(t_fire_start, t_fire_duration, tau=None):
     """
     found = []
     for name, value in (("t_fire_start", t_fire_start), ("t_fire_duration", t_fire_duration)):
+        check_number(value, "(0, inf)", f"conversion: {name}")
         steps = value if tau is None else float(np.rint(value * tau))
-        if isinstance(value, bool) or not np.isfinite(steps) or steps != int(steps) or not 1 <= steps <= 2**22:
+        if not 1 <= steps <= 2**22 or steps != int(steps):
             raise ModelError(f"conversion: {name} must be a whole number of steps from 1 to {2**22}, got {steps:g}")
         found.append(int(steps))
     return tuple(found)
@@ -144,15 +158,12 @@ def check_options(coding, tau, quirks=()):
                                  *(("quirks", quirk, QUIRKS) for quirk in quirks)):  # fmt: skip
         check_choice(value, allowed, f"conversion: {name}")
     for name, value in (("tau", tau), ("theta0", coding.theta0), ("dt_ms", coding.dt_ms)):
-        if not (np.isfinite(value) and value > 0):
-            raise ModelError(f"conversion: {name} must be > 0, got {value}")
-    extra = coding.robust
-    if extra is not None and (isinstance(extra, bool) or not isinstance(extra, int | np.integer) or extra < 0):
-        raise ModelError(f"conversion: robust must be a whole number of further spikes >= 0, got {extra!r}")
+        check_number(value, "(0, inf)", f"conversion: {name}")
+    check_number(coding.robust, "[0, inf)", "conversion: robust", int | None)
     if coding.clock == "gated" and coding.start < coding.duration:
         raise ModelError(f"conversion: clock 'gated' needs t_fire_start >= t_fire_duration, got {coding.start} < "
                          f"{coding.duration} (early firing); use clock 'grid'")  # fmt: skip
-    if coding.clock == "gated" and extra:
+    if coding.clock == "gated" and coding.robust:
         raise ModelError("conversion: gated neurons fire once; robust TTFS needs clock 'grid'")
 
 

@@ -137,6 +137,8 @@ def test_published_schedules():
     ({"dtype": "float16"}, "dtype"), ({"max_pool": "gate"}, "did you mean 'gated'"), ({"readout": "membran"}, "membrane"),
     ({"input_scale": 0}, "input_scale"), ({"bias_period": 0}, "bias_period"), ({"input_period": 1.5}, "input_period"),
     ({"neurons": {"period": "x"}, "hidden_code": "phase"}, "period"), ({"rule": "max"}, "rule"),
+    ({"input_scale": "a"}, "input_scale"), ({"neurons": [1]}, "neurons must be a dict"),
+    ({"percentile": "a"}, "percentile must be"),
     ({"neurons": {"bias": 0.1}}, "bias is that of the ReLU network"), ({"thresholds": {"hiden1": 1}}, "did you mean 'hidden1'"),
 ])  # fmt: skip
 def test_bad_options(options, words):

@@ -191,8 +191,16 @@ def test_targets_lack_biases_from_the_second_batch_on_and_reported_losses_never(
 
 
 @pytest.mark.parametrize("rules, words", [({"epochs": 0}, "epochs must be"), ({"rho": (1.0,)}, "three numbers"),
+                                          ({"rho": "abc"}, "rho must be numbers"), ({"rho": 3.0}, "three numbers"),
+                                          ({"outlier": "x"}, "outlier must be one of"),
                                           ({"quirks": ("sentinell",)}, "did you mean")],
-                         ids=["epochs", "rho", "quirk"])  # fmt: skip
+                         ids=["epochs", "rho", "text", "one number", "outlier", "quirk"])  # fmt: skip
 def test_options_out_of_range_are_refused(rules, words):
     with pytest.raises(ModelError, match=words):
         Rules(**rules)
+
+
+@pytest.mark.parametrize("tau, words", [({"in": "a"}, "tau of layer 'in' must be a number"), (3, "tau must be a dict")])
+def test_kernels_are_numbers_by_layer(tau, words):
+    with pytest.raises(ModelError, match=words):
+        Kernels(tau, {"in": 0.0})

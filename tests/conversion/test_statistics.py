@@ -1,11 +1,14 @@
 """Activation statistics: exact percentiles in bounded memory, files that read back bit for bit, and their use."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from eventsnn.ann.architectures import conv_net
 from eventsnn.conversion import statistics
 from eventsnn.conversion.normalise import neuron_thresholds, normalise
+from eventsnn.conversion.scales import layer_scales
 from eventsnn.conversion.statistics import TopValues, scan
 from eventsnn.conversion.statistics_file import label, read, write
 from eventsnn.errors import DataError, ModelError
@@ -111,11 +114,16 @@ def test_damaged_files_are_refused(tmp_path, text, message):
 
 
 def test_bad_options(monkeypatch):
-    for options in ({"percentiles": ()}, {"percentiles": (0,)}, {"by": "neurons"}):
+    for options in ({"percentiles": ()}, {"percentiles": (0,)}, {"percentiles": 99.9}, {"percentiles": "a"}, {"by": "neurons"}):
         with pytest.raises(ModelError, match="statistics"):
             scan(GRAPH, X, **options)
     with pytest.raises(ModelError, match="at least one"):
         scan(GRAPH, X[:0])
+    broken = X.copy()
+    broken[4, 0, 0] = np.nan
+    for look in (scan, layer_scales, partial(neuron_thresholds, rule="percentile")):
+        with pytest.raises(ModelError, match="must be finite, sample 4 is not"):
+            look(GRAPH, broken)
     with pytest.raises(ModelError, match=r"no layer 'conv2'.*did you mean 'conv1'"):
         scan(GRAPH, X).percentile("conv2", 99.9)
     monkeypatch.setattr(statistics, "LARGEST_SCAN", 1000)

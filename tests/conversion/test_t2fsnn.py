@@ -206,7 +206,11 @@ def test_kernels_and_the_output_decode_quirk(source):
 @pytest.mark.parametrize("options, words", [
     ({"clock": "gated", "t_fire_start": 40}, "early firing"), ({"clock": "gated", "robust": 1}, "gated neurons fire once"),
     ({"readout": "spikes"}, "readout must be one of"), ({"t_fire_duration": 2.5}, "whole number of steps"),
-    ({"tau": -1.0}, "tau must be > 0"), ({"robust": -1}, "robust must be"), ({"quirks": ("x",)}, "quirks must be one of"),
+    ({"tau": -1.0}, "tau must be a number in"), ({"robust": -1}, "robust must be"), ({"quirks": ("x",)}, "quirks must be one of"),
+    ({"tau": "a", "in_tau": True}, "tau must be a number"), ({"t_fire_start": "a"}, "t_fire_start must be a number"),
+    ({"noise": "deletion"}, "noise must be Deletion"), ({"kernels": {"tau": 3}}, "kernels must be Kernels"),
+    ({"in_tau": "yes"}, "in_tau must be one of True, False"), ({"half_step": "no"}, "half_step must be one of"),
+    ({"analog": 2}, "analog must be one of"),
     ({"readout": "count", "output": False}, "needs outputs scaled"), ({"dtype": "int32"}, "dtype must be one of"),
 ], ids=lambda x: x if isinstance(x, str) else "-".join(x))
 def test_options_out_of_range_are_refused_in_words(source, options, words):

@@ -58,8 +58,8 @@ def conversion(path, tmp_path, *overrides):
 
 
 def test_an_output_that_spikes_under_thresholds_per_neuron(path, tmp_path):
-    metrics, report = conversion(path, tmp_path, "convert.neuron_thresholds=true", "convert.percentile=80", "readout={kind: count}",
-                                 "encode={code: burst, reload: 6}")  # fmt: skip
+    metrics, report = conversion(path, tmp_path, "convert.neuron_thresholds=true", "convert.percentile=80",
+                                 "readout={kind: count}", "encode={code: burst, reload: 6}")  # fmt: skip
     assert report["cycle"] == 6 and report["output_scaled"] and report["input"] == "burst"
     low, high = report["layers"][0]["v_threshold"]
     assert 0 < low < 0.125 < high  # in units of the layer's scale, which pools all activations: below the largest neuron's

@@ -92,7 +92,7 @@ def test_saved_files_count_earlier_images(scenario, tmp_path):
 def test_kernels_of_training_are_where_the_optimisation_starts(scenario, tmp_path):
     graph = load_graph(tmp_path / "tiny_net.npz")
     names = ["in", *(layer.name for layer in graph.layers if hasattr(layer, "weights"))][:-1]
-    trained = {"tau": {name: 6.5 for name in names}, "td": {name: 0.0 if name == "in" else -0.5 for name in names}}
+    trained = {"tau": dict.fromkeys(names, 6.5), "td": {name: 0.0 if name == "in" else -0.5 for name in names}}
     save_graph(tmp_path / "tiny_net.npz", replace(graph, meta={**graph.meta, "ttfs_kernels": trained}))
     found = run_scenario(load(scenario, ["optimise.rho=[0, 0, 0]"]), tmp_path / "run").content["kernel_optimisation"]
     assert found["kernels"] == trained

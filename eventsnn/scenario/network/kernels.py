@@ -6,7 +6,7 @@ import json
 import numpy as np
 
 from eventsnn import disk
-from eventsnn.errors import DataError, RunError
+from eventsnn.errors import DataError, ModelError, RunError
 from eventsnn.scenario.rules.sections import encoders
 
 CHECKPOINT, LOG = "checkpoint.npz", "kernel_losses.csv"
@@ -42,7 +42,7 @@ def _trained(values):
 
     try:
         return Kernels(values["tau"], values["td"])
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, TypeError, ModelError) as error:
         raise DataError("the kernels kept with the weights (meta ttfs_kernels) are not one tau and td for each layer; name a "
                         "kernel file under convert.kernels") from error  # fmt: skip
 

@@ -45,7 +45,8 @@ class ToT2fsnn(Normalisation):
     tau: Positive = 20.0
     """Time constant of the kernels, steps; where the optimisation starts."""
     kernels: KernelFile | None = None
-    """Kernels of all layers; an `optimise` section goes on from them. Absent: those that `train.twin` left with the weights, or tau."""
+    """Kernels of all layers; an `optimise` section goes on from them. Absent: those that `train.twin` left with the weights,
+    or tau."""
     t_fire_start: Positive = 80
     """Steps from the fire window of one layer to that of the next; less than t_fire_duration: early firing."""
     t_fire_duration: Positive = 80
