@@ -11,7 +11,7 @@ MOST_DELAY = 2**31 - 1  # steps
 
 def check_network(network):
     """Raise NetworkError for the first part that does not fit."""
-    from eventsnn.network import READOUTS, Population, Readout
+    from eventsnn.network import Population
 
     seen = set()
     for node in (*network.inputs, *network.populations, *network.relays):
@@ -38,14 +38,23 @@ def check_network(network):
             raise NetworkError(f"drive to {drive.target}: only populations can be driven")
         _check_drive(network.nodes[drive.target], drive, f"drive to {drive.target}")
     if network.readout is not None:
-        if not isinstance(network.readout, Readout):
-            raise NetworkError(f"readout: must be a Readout(population, kind), got {network.readout!r}")
-        _known(network, network.readout.population, "readout.population")
-        check_choice(network.readout.kind, READOUTS, "readout.kind:", NetworkError)
-        if network.readout.kind == "vote" and network.clock != "grid":
-            raise NetworkError("readout.kind: 'vote' counts steps and needs the grid clock; use count or first_spike")
-        if network.readout.kind == "membrane" and not isinstance(network.nodes[network.readout.population], Population):
-            raise NetworkError(f"readout.population: {network.readout.population!r} has no membrane")
+        _check_readout(network, network.readout)
+
+
+def _check_readout(network, readout):
+    from eventsnn.network import READOUTS, Population, Readout
+
+    if not isinstance(readout, Readout):
+        raise NetworkError(f"readout: must be a Readout(population, kind), got {readout!r}")
+    node = _known(network, readout.population, "readout.population")
+    check_choice(readout.kind, READOUTS, "readout.kind:", NetworkError)
+    if readout.kind == "vote" and network.clock != "grid":
+        raise NetworkError("readout.kind: 'vote' counts steps and needs the grid clock; use count or first_spike")
+    if readout.kind == "membrane" and not isinstance(node, Population):
+        raise NetworkError(f"readout.population: {readout.population!r} has no membrane")
+    if readout.kind != "membrane" and isinstance(node, Population) and not node.model.fires:
+        raise NetworkError(f"readout.kind: {readout.kind!r} reads spikes, and population {readout.population!r} (model "
+                           f"'{node.model.name}') never spikes; use membrane, or another population")
 
 
 def _refuse(where, problem):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from eventsnn.analysis.histograms import BINS, OCTAVE, SpikeHistograms, of_raster
+from eventsnn.errors import ModelError
 from eventsnn.raster import SpikeRaster
 
 
@@ -83,3 +84,9 @@ def test_the_entropy_of_fair_coins_is_their_number():
     dense = np.array([[b >> 2 & 1, b >> 1 & 1, b & 1] for b in range(8)], float).reshape(1, 24, 1)
     found = of_raster(SpikeRaster.from_dense(dense), words=(3,))
     assert found["words"]["3"]["bits"] == 3.0
+
+
+@pytest.mark.parametrize("options", [{"phases": 0}, {"phases": -3}, {"words": [17]}, {"words": [0]}, {"words": [1.5]}], ids=str)
+def test_lengths_out_of_range_are_refused(options):
+    with pytest.raises(ModelError, match=r"histograms: (phases|words)"):
+        of_raster(some(0), **options)

@@ -15,6 +15,7 @@ Definitions, for a population of N neurons over samples of length T:
 import numpy as np
 
 from eventsnn.analysis.intervals import Gaps
+from eventsnn.settings import as_numbers, check_number
 
 BINS, OCTAVE, SPAN = 100, 4, 64  # SPAN octaves around 1: amplitudes beyond count in the outermost bin
 LONGEST_WORD = 16
@@ -36,12 +37,20 @@ class SpikeHistograms:
     words : sequence of int
         Lengths L in steps, from 1 to 16.
 
+    Raises
+    ------
+    ModelError
+        If the period or a length is out of range.
+
     Notes
     -----
     Memory is proportional to the number of neurons, to 2^L, and to the largest part with the spikes of one word's length.
     """
 
     def __init__(self, size, duration, dt_ms=None, *, phases=None, words=()):
+        check_number(phases, "[1, inf)", "histograms: phases", int | None)
+        for length in as_numbers(words, "histograms: words", "iu").reshape(-1).tolist():
+            check_number(length, f"[1, {LONGEST_WORD}]", "histograms: words", int)
         self.size, self.duration, self.dt_ms, self.period = size, duration, dt_ms, phases
         width = duration / BINS if dt_ms is None else -(-int(duration) // BINS)
         count = BINS if dt_ms is None else -(-int(duration) // width)

@@ -10,7 +10,7 @@ from eventsnn.conversion.segments import INPUT, cut
 from eventsnn.errors import ModelError, did_you_mean
 from eventsnn.network import READOUTS, BiasDrive, Input, Network, Population, Projection, Readout
 from eventsnn.relays import GatedMaxPool, StepMaxPool
-from eventsnn.settings import check_choice
+from eventsnn.settings import check_choice, check_number
 
 MAX_POOLS = {"gated": GatedMaxPool, "step": StepMaxPool}
 THRESHOLDS = {"rate": 1.0, "phase": 1.0, "burst": 0.125}
@@ -34,7 +34,8 @@ def to_coding(
     hidden_code : {"rate", "phase", "burst"}
         The neuron model of all hidden layers; see ``conversion.pairs`` for the pairs that are refused.
     neurons : dict, optional
-        Parameters of that model. Default ``v_threshold``: 1, of burst 1/8; ``amplitude`` of rate: the threshold.
+        Parameters of that model, but for ``bias``, which is the ReLU network's. Default ``v_threshold``: 1, of burst 1/8;
+        ``amplitude`` of rate: the threshold.
     thresholds : dict, optional
         Layer name -> ``v_threshold`` of that layer, a number or one for each neuron, for example from ``neuron_thresholds``.
     calibration : str, optional
@@ -116,8 +117,7 @@ def _check_options(input_code, hidden_code, max_pool, readout, dtype, input_scal
     for name, value, allowed in (("max_pool", max_pool, tuple(MAX_POOLS)), ("readout", readout, READOUTS),
                                  ("dtype", dtype, ("float32", "float64"))):  # fmt: skip
         check_choice(value, allowed, f"conversion: {name}")
-    if input_scale is not None and not (np.isfinite(input_scale) and input_scale > 0):
-        raise ModelError(f"conversion: input_scale must be > 0, got {input_scale!r}")
+    check_number(input_scale, "(0, inf)", "conversion: input_scale", float | None)
 
 
 def _whole(value, name):
@@ -129,7 +129,12 @@ def _whole(value, name):
 
 def _neurons(code, common, thresholds, layers):
     """Return the parameters of each spiking layer, by name."""
+    for name, values in (("neurons", common), ("thresholds", thresholds)):
+        if not isinstance(values or {}, dict):
+            raise ModelError(f"conversion: {name} must be a dict, got {values!r}")
     common, thresholds = dict(common or {}), dict(thresholds or {})
+    if "bias" in common:
+        raise ModelError("conversion: neurons: bias is that of the ReLU network; remove it")
     for name in thresholds:
         if name not in layers:
             raise ModelError(f"conversion: thresholds: no spiking layer {name!r}{did_you_mean(name, layers)}; "

@@ -22,7 +22,7 @@ NEVER = 99999.9  # the step of a spike that did not come, in the maximum loss
 QUIRKS = {
     "inverted_precision": "x^ is 0 where a neuron fired and the kernel's value where it did not",
     "global_time": "the precision loss takes s from the start of the run",
-    "sentinel": "silent neurons count as firing at step T_fd of the run, and spikes at that step as silent",
+    "sentinel": "the maximum loss takes spikes at step T_fd of the run for silent neurons",
     "targets_without_bias": "activations of all batches but the first are computed without biases",
     "silent_minimum": "the minimum is taken over silent neurons, too",
     "window_end": "the smallest value is taken at step T_fd, behind the last one",

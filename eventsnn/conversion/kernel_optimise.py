@@ -12,7 +12,7 @@ from eventsnn.conversion.t2fsnn_build import build
 from eventsnn.encoders import ttfs_kernel
 from eventsnn.engines.run import run
 from eventsnn.errors import ModelError
-from eventsnn.settings import check_known
+from eventsnn.settings import as_numbers, check_choice, check_known, check_number
 
 PART = 2**24  # neurons times samples of one run
 LOSSES = ("precision", "minimum", "maximum")
@@ -48,14 +48,14 @@ class Rules:
     def __post_init__(self):
         """Check ranges."""
         for name in ("epochs", "batch"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-                raise ModelError(f"kernel optimisation: {name} must be a whole number >= 1, got {value!r}")
-        rho = tuple(float(r) for r in self.rho)
-        if len(rho) != 3 or not all(np.isfinite(r) and r >= 0 for r in rho):
+            check_number(getattr(self, name), "[1, inf)", f"kernel optimisation: {name}", int)
+        for name in ("outlier", "analog"):
+            check_choice(getattr(self, name), (True, False), f"kernel optimisation: {name}")
+        rho = as_numbers(self.rho, "kernel optimisation: rho")
+        if rho.shape != (3,) or not (np.isfinite(rho) & (rho >= 0)).all():
             raise ModelError(f"kernel optimisation: rho must be three numbers >= 0, got {self.rho}")
         check_known(self.quirks, QUIRKS, "kernel optimisation", "quirk")
-        object.__setattr__(self, "rho", rho)
+        object.__setattr__(self, "rho", tuple(rho.astype(float).tolist()))
 
 
 class KernelOptimiser:
@@ -109,7 +109,8 @@ class KernelOptimiser:
     def advance(self):
         """Take the next batch: measure the losses, then step; returns its record in the log."""
         first = self.done % (self.batches // self.rules.epochs) * self.rules.batch
-        sums = self._measure(self.x[first : first + self.rules.batch])
+        blind = "targets_without_bias" in self.rules.quirks and self.done > 0
+        sums = self._measure(self.x[first : first + self.rules.batch], _without_bias(self.graph) if blind else self.graph)
         self.log.append({"images": self.images(self.done + 1), **_totals(sums)})
         one, two, three = self.rules.rho
         tau = {name: s.tau + one * s.precision()[1] + two * s.minimum()[1] for name, s in sums.items()}
@@ -121,6 +122,8 @@ class KernelOptimiser:
     def losses(self, x):
         """Return the three losses on images with the kernels as they are: summed over layers, and per layer.
 
+        The targets are the activations of the network itself, under every quirk: losses before and after can be compared.
+
         Parameters
         ----------
         x : array_like, shape (n, *input_shape)
@@ -130,13 +133,13 @@ class KernelOptimiser:
         dict
             precision, minimum, maximum, total; ``layers``: the three of each layer.
         """
-        sums = self._measure(self.graph.as_inputs(x))
+        sums = self._measure(self.graph.as_inputs(x), self.graph)
         totals = _totals(sums)
         layers = {name: {loss: getattr(s, loss)()[0] for loss in _losses(name)} for name, s in sums.items()}
         return {**totals, "total": sum(totals.values()), "layers": layers}
 
-    def _measure(self, x):
-        """Return {layer: LayerSums} of some images."""
+    def _measure(self, x, graph):
+        """Return {layer: LayerSums} of some images, against the activations of `graph`."""
         k, window, rules = self.kernels, self.coding.duration, self.rules
         names = self.hidden if rules.analog else [IN, *self.hidden]
         depth = {name: d for d, name in enumerate([IN, *self.hidden])}
@@ -144,8 +147,6 @@ class KernelOptimiser:
                 for name in names}  # fmt: skip
         decode = {self.hidden[0]: (k.tau[self.hidden[0]], 0.0)} if "first_td" in rules.quirks and self.hidden else {}
         network, _ = build(self.normalised, k, self.coding, tau=self.tau, decode=decode)
-        blind = "targets_without_bias" in rules.quirks and self.done > 0
-        graph = _without_bias(self.graph) if blind else self.graph
         for first in range(0, len(x), self.part):
             self._add(sums, network, graph, x[first : first + self.part], depth)
         return sums

@@ -5,8 +5,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from eventsnn.errors import ModelError
+from eventsnn.settings import check_number
 
 IN = "in"  # how kernel files call the input
+
+
+def _floats(values, name):
+    if not isinstance(values, dict):
+        raise ModelError(f"kernels: {name} must be a dict, layer -> steps, got {values!r}")
+    for layer, value in values.items():
+        check_number(value, "(-inf, inf)", f"kernels: {name} of layer '{layer}'")
+    return {str(layer): float(value) for layer, value in values.items()}
 
 
 @dataclass(frozen=True)
@@ -31,8 +40,7 @@ class Kernels:
 
     def __post_init__(self):
         """Check names and ranges."""
-        tau = {str(k): float(v) for k, v in self.tau.items()}
-        td = {str(k): float(v) for k, v in self.td.items()}
+        tau, td = (_floats(getattr(self, name), name) for name in ("tau", "td"))
         if list(tau) != list(td):
             raise ModelError(f"kernels: tau and td must name the same layers in one order, got {', '.join(tau) or 'none'} and "
                              f"{', '.join(td) or 'none'}")  # fmt: skip

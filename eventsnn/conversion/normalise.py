@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from eventsnn.ann.layers import WEIGHTED, Conv2d
-from eventsnn.conversion.scales import layer_scales
+from eventsnn.conversion.scales import OF_PERCENTILE, layer_scales
 from eventsnn.conversion.segments import cut
 from eventsnn.conversion.statistics import calibration_record, scan
 from eventsnn.errors import ModelError
@@ -58,7 +58,7 @@ def normalise(
         record = calibration_record(calibration, graph.as_inputs(x)) if statistics is None else statistics.calibration
     report = {
         "rule": rule,
-        "percentile": percentile if "percentile" in rule else None,
+        "percentile": percentile if rule in OF_PERCENTILE else None,
         "output_scaled": output,
         "calibration": record,
         "statistics": None if statistics is None else statistics.file,
@@ -89,8 +89,8 @@ def _scaled(layer, before, own):
     return weights * before / own, None if layer.bias is None else layer.bias.astype(np.float64) / own
 
 
-def neuron_thresholds(graph, x, *, percentile=99.9, statistics=None):
-    """Find a threshold for every neuron: its own percentile over that of the layer's largest neuron.
+def neuron_thresholds(graph, x, *, rule, percentile=99.9, statistics=None):
+    """Find a threshold for every neuron: its own percentile over the scale that its layer's weights are divided by.
 
     Parameters
     ----------
@@ -98,33 +98,38 @@ def neuron_thresholds(graph, x, *, percentile=99.9, statistics=None):
         Folded network; scaling its layers changes nothing.
     x : array_like, shape (n, *input_shape)
         Calibration inputs, already scaled.
+    rule : str
+        That of the conversion, see :func:`layer_scales`; "channel" has no one scale for a layer.
     percentile : float, optional
-        In (0, 100].
+        Of every neuron, and of the rule where it takes one; in (0, 100].
     statistics : ActivationStatistics, optional
         Per neuron; use these instead of scanning ``x``.
 
     Returns
     -------
     dict of str to ndarray of float64
-        Hidden layer -> thresholds of the population's shape in (0, 1]; 1 for neurons that never act.
+        Hidden layer -> thresholds of the population's shape, > 0; 1 for neurons that never act. Where the scale is not the
+        largest neuron's percentile (every rule but "neuron_percentile") some may exceed 1.
 
     Raises
     ------
     ModelError
-        As :func:`layer_scales`, or if the statistics are per channel.
+        As :func:`layer_scales`, if the rule is "channel", or if the statistics are per channel.
 
     Notes
     -----
-    theta_i = a_i / lambda with a_i the neuron's percentile and lambda = max_i a_i (neural-coding 2.9, F22).
+    theta_i = a_i / lambda with a_i the neuron's percentile and lambda the layer's scale (neural-coding 2.9, F22).
     """
+    if rule == "channel":
+        raise ModelError("normalisation: thresholds per neuron are fractions of one scale for the layer; rule 'channel' has many")
+    recorded = statistics
     if statistics is None:
         statistics = scan(graph, x, percentiles=(percentile,))
     if statistics.by != "neuron":
         raise ModelError("normalisation: thresholds per neuron need statistics per neuron, these are per channel")
-    found = {}
+    found, scales = {}, layer_scales(graph, x, rule=rule, percentile=percentile, statistics=recorded)
     for s in cut(graph)[1]:
         if not s.is_output:
             values = statistics.percentile(s.name, percentile)
-            most = values.max()
-            found[s.name] = np.where(values > 0, values / (most if most > 0 else 1.0), 1.0).reshape(s.shape)
+            found[s.name] = np.where(values > 0, values / scales[s.name], 1.0).reshape(s.shape)
     return found

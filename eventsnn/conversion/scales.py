@@ -3,10 +3,13 @@
 import numpy as np
 
 from eventsnn.conversion.segments import cut
-from eventsnn.conversion.statistics import TopValues
-from eventsnn.errors import ModelError, did_you_mean
+from eventsnn.conversion.statistics import TopValues, calibration_inputs
+from eventsnn.errors import ModelError
+from eventsnn.settings import check_choice, check_number
 
 RULES = ("neuron_percentile", "percentile", "layer_max", "channel", "diehl", "model", "none")
+OF_PERCENTILE = ("neuron_percentile", "percentile", "channel")
+"""The rules that ``percentile`` has a part in."""
 
 
 class _Largest:
@@ -22,19 +25,6 @@ class _Largest:
         return self.value
 
 
-class _LargestPerChannel:
-    """Running largest value of each channel; channels that never act get 1."""
-
-    def __init__(self, shape, n, percentile):
-        self.value = np.zeros(shape[-1])
-
-    def add(self, activation):
-        self.value = np.maximum(self.value, activation.reshape(-1, self.value.size).max(axis=0, initial=0.0))
-
-    def result(self):
-        return np.where(self.value > 0, self.value, 1.0)
-
-
 class _LargestPercentile:
     """Largest of the percentiles over samples of all neurons."""
 
@@ -44,6 +34,17 @@ class _LargestPercentile:
 
     def result(self):
         return float(self.values.result(self.percentile).max())
+
+
+class _ChannelPercentile(_LargestPercentile):
+    """Largest of the percentiles over samples of each channel's neurons."""
+
+    def __init__(self, shape, n, percentile):
+        super().__init__(shape, n, percentile)
+        self.channels = shape[-1]
+
+    def result(self):
+        return _per_channel(self.values.result(self.percentile), self.channels)
 
 
 class _PooledPercentile:
@@ -70,7 +71,7 @@ class _PooledPercentile:
 
 
 TRACKERS = {"neuron_percentile": _LargestPercentile, "percentile": _PooledPercentile, "layer_max": _Largest,
-            "channel": _LargestPerChannel, "diehl": _Largest}  # fmt: skip
+            "channel": _ChannelPercentile, "diehl": _Largest}  # fmt: skip
 
 
 def layer_scales(graph, x, *, rule="layer_max", percentile=99.9, output=False, statistics=None):
@@ -85,7 +86,7 @@ def layer_scales(graph, x, *, rule="layer_max", percentile=99.9, output=False, s
     rule : str, optional
         One of ``RULES``; see Notes.
     percentile : float, optional
-        For the two percentile rules, in (0, 100].
+        For the rules ``OF_PERCENTILE``, in (0, 100].
     output : bool, optional
         Whether the output layer has a scale too: one number under every rule, so that no class changes.
     statistics : ActivationStatistics, optional
@@ -108,7 +109,7 @@ def layer_scales(graph, x, *, rule="layer_max", percentile=99.9, output=False, s
     - ``neuron_percentile``: largest over neurons of the percentile over samples (the rule published with the neural
       codings); ``percentile``: percentile of all a of the layer pooled together (Rueckauer et al., Front. Neurosci.
       11:682, 2017); both interpolate linearly
-    - ``layer_max``: largest a; ``channel``: largest a of each channel
+    - ``channel``: largest over the positions of each channel of the percentile over samples; ``layer_max``: largest a
     - ``diehl``: the larger of the largest a and the largest weight (Diehl et al., IJCNN 2015, data-based)
     - ``model``: largest a that any inputs in [0, 1] can cause, by max over neurons of scale of the layer before times the sum
       of positive weights, plus the bias where positive (Diehl et al., model-based); looks at no data
@@ -116,11 +117,8 @@ def layer_scales(graph, x, *, rule="layer_max", percentile=99.9, output=False, s
 
     (neural-coding 2.9).
     """
-    if rule not in RULES:
-        raise ModelError(f"normalisation: unknown rule {rule!r}{did_you_mean(rule, RULES)}; "
-                         f"allowed: {', '.join(RULES)}")  # fmt: skip
-    if not 0 < percentile <= 100:
-        raise ModelError(f"normalisation: percentile must lie in (0, 100], got {percentile}")
+    check_choice(rule, RULES, "normalisation: rule")
+    check_number(percentile, "(0, 100]", "normalisation: percentile")
     segments = [s for s in cut(graph)[1] if output or not s.is_output]
     if rule == "model":
         scales = _model_scales(segments)
@@ -137,12 +135,10 @@ def layer_scales(graph, x, *, rule="layer_max", percentile=99.9, output=False, s
 
 def _scanned_scales(graph, segments, x, rule, percentile):
     """Scan calibration data, in batches of bounded memory."""
-    x = graph.as_inputs(x)
-    if not len(x):
-        raise ModelError("normalisation: needs at least one calibration sample, got none")
+    x = calibration_inputs(graph, x, "normalisation")
     trackers = {}
     for s in segments:
-        kind = _Largest if s.is_output and rule == "channel" else TRACKERS[rule]
+        kind = _LargestPercentile if s.is_output and rule == "channel" else TRACKERS[rule]
         trackers[s.name] = kind(s.shape, len(x), percentile)
     if segments:
         for _, values in graph.batches(x, upto=segments[-1].name):
@@ -156,14 +152,19 @@ def _recorded_scales(segments, rule, percentile, statistics):
     if rule == "percentile":
         raise ModelError("normalisation: rule 'percentile' pools all activations of a layer, which statistics per neuron or "
                          "channel do not hold; use rule 'neuron_percentile', or scan")  # fmt: skip
-    wanted, scales = percentile if rule == "neuron_percentile" else 100.0, {}
+    wanted, scales = percentile if rule in OF_PERCENTILE else 100.0, {}
     for s in segments:
         values = statistics.percentile(s.name, wanted)
         scales[s.name] = float(values.max())
         if rule == "channel" and not s.is_output:
-            most = values.reshape(-1, s.shape[-1]).max(axis=0)
-            scales[s.name] = np.where(most > 0, most, 1.0)
+            scales[s.name] = _per_channel(values, s.shape[-1])
     return scales
+
+
+def _per_channel(values, channels):
+    """Return the largest of each channel's values; channels that never act get 1."""
+    most = values.reshape(-1, channels).max(axis=0)
+    return np.where(most > 0, most, 1.0)
 
 
 def _model_scales(segments):

@@ -7,6 +7,7 @@ import numpy as np
 
 from eventsnn.conversion.segments import cut
 from eventsnn.errors import ModelError, did_you_mean
+from eventsnn.settings import as_numbers, check_choice
 
 KINDS = ("neuron", "channel")
 LARGEST_SCAN = 2**30  # bytes of the values that a scan keeps
@@ -32,6 +33,29 @@ def calibration_record(name, x):
     digest = hashlib.sha256(f"{x.dtype.str} {x.shape}".encode())
     digest.update(x.data)
     return {"name": str(name), "samples": len(x), "sha256": digest.hexdigest()}
+
+
+def calibration_inputs(graph, x, where):
+    """Return calibration inputs in the graph's shape; ModelError where there are none or one is not finite.
+
+    Parameters
+    ----------
+    graph : LayerGraph
+    x : array_like, shape (n, *input_shape)
+    where : str
+        Who asks, for the message.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n, *input_shape)
+    """
+    x = graph.as_inputs(x)
+    if not len(x):
+        raise ModelError(f"{where}: needs at least one calibration sample, got none")
+    for sample, values in enumerate(x):  # one at a time: data sets are large
+        if not np.isfinite(values).all():
+            raise ModelError(f"{where}: calibration inputs must be finite, sample {sample} is not")
+    return x
 
 
 class TopValues:
@@ -142,13 +166,11 @@ def scan(graph, x, *, percentiles=(99.9,), by="neuron", calibration="calibration
     -----
     One pass in batches of bounded memory; what is kept is said at :class:`TopValues` (neural-coding F19 - F21, 2.9).
     """
-    if by not in KINDS:
-        raise ModelError(f"statistics: by must be 'neuron' or 'channel', got {by!r}{did_you_mean(by, KINDS)}")
-    if not percentiles or not all(0 < p <= 100 for p in percentiles):
-        raise ModelError(f"statistics: percentiles must lie in (0, 100], got {list(percentiles)}")
-    x = graph.as_inputs(x)
-    if not len(x):
-        raise ModelError("statistics: needs at least one calibration sample, got none")
+    check_choice(by, KINDS, "statistics: by")
+    asked = as_numbers(percentiles, "statistics: percentiles")
+    if asked.ndim != 1 or not asked.size or not ((asked > 0) & (asked <= 100)).all():
+        raise ModelError(f"statistics: percentiles must be a list of numbers in (0, 100], got {percentiles!r}")
+    x = calibration_inputs(graph, x, "statistics")
     segments = cut(graph)[1]
     tops = {s.name: TopValues(len(x), min(percentiles)) for s in segments}
     neurons = sum(int(np.prod(s.shape)) for s in segments)

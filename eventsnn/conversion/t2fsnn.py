@@ -8,14 +8,15 @@ from eventsnn.conversion.normalise import normalise
 from eventsnn.conversion.segments import cut
 from eventsnn.conversion.t2fsnn_build import CLOCKS, READOUTS, Coding, build, check_pools
 from eventsnn.errors import ModelError
-from eventsnn.settings import check_choice
+from eventsnn.relays import Deletion, Jitter
+from eventsnn.settings import check_choice, check_number
 
 QUIRKS = ("output_decode",)
 
 
 def to_t2fsnn(
     graph, calibration_x, *, tau=20.0, kernels=None, t_fire_start=80, t_fire_duration=80, in_tau=False, half_step=False,
-    theta0=1.0, readout="membrane", robust=None, noise=None, clock="auto", dt_ms=1.0, dtype="float32",
+    theta0=1.0, analog=False, readout="membrane", robust=None, noise=None, clock="auto", dt_ms=1.0, dtype="float32",
     calibration="calibration", rule="neuron_percentile", percentile=99.9, output=True, statistics=None, quirks=(),
 ):  # fmt: skip
     """Convert a trained ReLU network to neurons that spike at most once, the earlier the larger their activation.
@@ -41,13 +42,16 @@ def to_t2fsnn(
         Round spike times to the nearest step instead of the next one.
     theta0 : float, optional
         Threshold at step td; the decoded activation is divided by it in every layer.
+    analog : bool, optional
+        The values themselves enter, at the first step (``ttfs_kernel.analog``): they cannot be lost or late, so ``noise`` and its
+        compensation leave them alone.
     readout : {"membrane", "first_spike", "count"}, optional
         Potential of the output at the end; or the output layer fires, too, T_fs later.
     robust : int, optional
         Noise-robust TTFS: hidden neurons may fire in so many further steps; weights are scaled by 1 / sum of the kernel
         over these steps, and by 1 / (1 - probability) where ``noise`` deletes spikes.
     noise : Deletion or Jitter, optional
-        Acts on the spikes of the input and of every hidden layer.
+        Acts on the spikes of the input (unless ``analog``) and of every hidden layer.
     clock : {"auto", "gated", "grid"}, optional
         ``gated`` needs t_fire_start >= t_fire_duration and at most one spike; ``auto`` takes it where it can.
     dt_ms : float, optional
@@ -77,8 +81,9 @@ def to_t2fsnn(
     D = (L - 1) T_fs + T_fd of L weight layers, L T_fs + T_fd where the output fires. A max pool passes the earliest spike of
     its window, an average pool each with its share (neural-coding 2.6 - 2.9, F27 - F31, F47 - F51).
     """
+    _check_kinds(tau, kernels, noise, {"in_tau": in_tau, "half_step": half_step, "analog": analog})
     start, duration = window_steps(t_fire_start, t_fire_duration, tau if in_tau else None)
-    coding = Coding(start, duration, half_step, theta0, readout, robust, noise, clock, dt_ms, dtype)
+    coding = Coding(start, duration, half_step, theta0, analog, readout, robust, noise, clock, dt_ms, dtype)
     check_options(coding, tau, quirks)
     if readout != "membrane" and not output:
         raise ModelError(f"conversion: readout '{readout}' needs outputs scaled to [0, 1], got output = False")
@@ -94,10 +99,21 @@ def to_t2fsnn(
              "duration": coding.steps(len(rows)), "dtype": dtype}  # fmt: skip
     return network, {
         "mapping": "t2fsnn", **report, "clock": "grid" if given["grid"] else "gated", "t_fire_start": start,
-        "t_fire_duration": duration, "early_firing": start < duration, "half_step": half_step, "readout": readout,
-        "robust": robust, "noise": None if noise is None else noise.describe(), "quirks": sorted(quirks), "layers": layers,
-        "latency_steps": coding.steps(len(rows)), "latency": coding.steps(len(rows)) * float(dt_ms), "input": given,
+        "t_fire_duration": duration, "early_firing": start < duration, "half_step": half_step, "analog": analog,
+        "readout": readout, "robust": robust, "noise": None if noise is None else noise.describe(), "quirks": sorted(quirks),
+        "layers": layers, "latency_steps": coding.steps(len(rows)), "latency": coding.steps(len(rows)) * float(dt_ms),
+        "input": given,
     }  # fmt: skip
+
+
+def _check_kinds(tau, kernels, noise, switches):
+    check_number(tau, "(0, inf)", "conversion: tau")
+    for name, value in switches.items():
+        check_choice(value, (True, False), f"conversion: {name}")
+    if not isinstance(kernels, Kernels | None):
+        raise ModelError(f"conversion: kernels must be Kernels or none, got {kernels!r}")
+    if not isinstance(noise, Deletion | Jitter | None):
+        raise ModelError(f"conversion: noise must be Deletion(...), Jitter(...) or none, got {noise!r}")
 
 
 def _decoding(row, robust):
@@ -127,8 +143,9 @@ def window_steps(t_fire_start, t_fire_duration, tau=None):
     """
     found = []
     for name, value in (("t_fire_start", t_fire_start), ("t_fire_duration", t_fire_duration)):
+        check_number(value, "(0, inf)", f"conversion: {name}")
         steps = value if tau is None else float(np.rint(value * tau))
-        if isinstance(value, bool) or not np.isfinite(steps) or steps != int(steps) or not 1 <= steps <= 2**22:
+        if not 1 <= steps <= 2**22 or steps != int(steps):
             raise ModelError(f"conversion: {name} must be a whole number of steps from 1 to {2**22}, got {steps:g}")
         found.append(int(steps))
     return tuple(found)
@@ -141,15 +158,12 @@ def check_options(coding, tau, quirks=()):
                                  *(("quirks", quirk, QUIRKS) for quirk in quirks)):  # fmt: skip
         check_choice(value, allowed, f"conversion: {name}")
     for name, value in (("tau", tau), ("theta0", coding.theta0), ("dt_ms", coding.dt_ms)):
-        if not (np.isfinite(value) and value > 0):
-            raise ModelError(f"conversion: {name} must be > 0, got {value}")
-    extra = coding.robust
-    if extra is not None and (isinstance(extra, bool) or not isinstance(extra, int | np.integer) or extra < 0):
-        raise ModelError(f"conversion: robust must be a whole number of further spikes >= 0, got {extra!r}")
+        check_number(value, "(0, inf)", f"conversion: {name}")
+    check_number(coding.robust, "[0, inf)", "conversion: robust", int | None)
     if coding.clock == "gated" and coding.start < coding.duration:
         raise ModelError(f"conversion: clock 'gated' needs t_fire_start >= t_fire_duration, got {coding.start} < "
                          f"{coding.duration} (early firing); use clock 'grid'")  # fmt: skip
-    if coding.clock == "gated" and extra:
+    if coding.clock == "gated" and coding.robust:
         raise ModelError("conversion: gated neurons fire once; robust TTFS needs clock 'grid'")
 
 

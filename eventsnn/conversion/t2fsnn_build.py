@@ -25,6 +25,8 @@ class Coding:
         T_fs and T_fd.
     half_step : bool
     theta0 : float
+    analog : bool
+        The input is no spikes.
     readout, clock, dtype : str
     robust : int or None
         Further spikes of a neuron.
@@ -36,6 +38,7 @@ class Coding:
     duration: int
     half_step: bool = False
     theta0: float = 1.0
+    analog: bool = False
     readout: str = "membrane"
     robust: int | None = None
     noise: object = None
@@ -129,7 +132,8 @@ def _gain(coding, kernels, pools, source, depth):
     if coding.robust is None:
         return 1.0
     # a max pool lets another spike pass in place of a lost one: only sums are short of it
-    lost = 0.0 if any(isinstance(pool, MaxPool2d) for pool in pools) else getattr(coding.noise, "probability", 0.0)
+    sure = any(isinstance(pool, MaxPool2d) for pool in pools) or (coding.analog and depth == 1)
+    lost = 0.0 if sure else getattr(coding.noise, "probability", 0.0)
     spikes = np.arange(coding.robust + 1 if depth > 1 else 1)  # the input spikes once
     return 1.0 / ((1.0 - lost) * np.exp(-spikes / kernels.tau[source]).sum())
 
@@ -137,7 +141,7 @@ def _gain(coding, kernels, pools, source, depth):
 def _relays(relays, ends, name, pools, coding, tau, opens):
     """Add noise and pools behind a node; `ends` says where the spikes of a node (or of its last pool) come out."""
     source = name
-    if coding.noise is not None:
+    if coding.noise is not None and not (coding.analog and name == INPUT):
         source = f"noise_{name}"
         window = (opens, opens + coding.duration)
         relays.append(Relay(source, name, coding.noise.within(tau, window, coding.dt_ms if coding.gated else None)))

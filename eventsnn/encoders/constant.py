@@ -43,9 +43,7 @@ def encode(x, *, gain=1.0, schedule="every", noise=0.0, seed=0, name="input", sa
     >>> encode([[0.25, 0.5]]).values
     array([[0.25, 0.5 ]])
     """
-    check_number(gain, "(-inf, inf)", "encoder 'constant': gain", error=DataError)
-    if gain == 0:
-        raise DataError(f"encoder 'constant': gain must be finite and not 0, got {gain}")
+    _check_gain(gain)
     flat, shape = as_values(x, "constant")
     check_number(noise, "[0, 2]", "encoder 'constant': noise", error=DataError)
     if noise:
@@ -55,6 +53,13 @@ def encode(x, *, gain=1.0, schedule="every", noise=0.0, seed=0, name="input", sa
         return Drive(flat * gain, schedule, shape)
 
 
+def _check_gain(gain):
+    check_number(gain, "(-inf, inf)", "encoder 'constant': gain", error=DataError)
+    if gain == 0:
+        raise DataError(f"encoder 'constant': gain must be finite and not 0, got {gain}")
+
+
 def decode(drive, *, gain=1.0):
     """Return the values (n_samples, n) that :func:`encode` was given."""
+    _check_gain(gain)
     return drive.values / gain

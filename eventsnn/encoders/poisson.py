@@ -6,7 +6,7 @@ from eventsnn.encoders.base import as_values, refuse_above, sample_numbers, whol
 from eventsnn.errors import DataError
 from eventsnn.random import key, uniform
 from eventsnn.raster import SpikeRaster
-from eventsnn.settings import check_number
+from eventsnn.settings import check_choice, check_number
 
 # Random numbers held at once, in elements.
 CHUNK = 2**20
@@ -58,8 +58,8 @@ def encode(x, *, steps, dt_ms=1.0, gain=1.0, amplitude=1.0, seed, name="input", 
     array([0, 1, 2])
     """
     steps = whole_steps(steps, "poisson")
-    for option, value in (("gain", gain), ("amplitude", amplitude)):
-        check_number(value, "(0, inf)", f"encoder 'poisson': {option}", error=DataError)
+    _check_factors(gain, amplitude)
+    check_choice(clip, (True, False), "encoder 'poisson': clip", DataError)
     flat, shape = as_values(x, "poisson")
     if not clip:
         refuse_above(np.abs(flat) * gain, 1.0, "poisson", "scale the values into [-1, 1], lower gain, or clip")
@@ -93,6 +93,11 @@ def _spikes(row, stream, sample, steps, gain):
     return np.concatenate(times), np.concatenate(ids)
 
 
+def _check_factors(gain, amplitude):
+    for option, value in (("gain", gain), ("amplitude", amplitude)):
+        check_number(value, "(0, inf)", f"encoder 'poisson': {option}", error=DataError)
+
+
 def decode(raster, *, gain=1.0, amplitude=1.0):
     """Estimate the values from spike rates.
 
@@ -109,4 +114,5 @@ def decode(raster, *, gain=1.0, amplitude=1.0):
         Mean signed amplitude per step, divided by gain and amplitude; standard error
         sqrt(|x| gain (1 - |x| gain) / steps) / gain.
     """
+    _check_factors(gain, amplitude)
     return raster.amplitude_sums() / (raster.duration * gain * amplitude)

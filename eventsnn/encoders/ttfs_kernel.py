@@ -56,6 +56,8 @@ def encode(x, *, tau=20.0, td=0.0, window=80, theta0=1.0, half_step=False, dt_ms
     >>> encode([[0.5, 1.0, 0.01]]).times
     array([ 0., 14.])
     """
+    for name, value in (("half_step", half_step), ("grid", grid), ("clip", clip)):
+        check_choice(value, (True, False), f"encoder 'ttfs_kernel': {name}", DataError)
     threshold, amplitude = _tables(tau, td, window, theta0, half_step, dtype)
     duration = _duration(duration, window)
     flat, shape = as_values(x, "ttfs_kernel", np.dtype(dtype))
@@ -115,7 +117,7 @@ def decode(raster):
 
 def _tables(tau, td, window, theta0, half_step, dtype):
     check_choice(dtype, ("float32", "float64"), "encoder 'ttfs_kernel': dtype", DataError)
-    whole_steps(window, "ttfs_kernel", "window")
+    whole_steps(window, "ttfs_kernel", "window", most=2**22)  # that of the neurons
     for name, value, interval in (("tau", tau, "(0, inf)"), ("theta0", theta0, "(0, inf)"), ("td", td, "(-inf, inf)")):
         check_number(value, interval, f"encoder 'ttfs_kernel': {name}", error=DataError)
     threshold, amplitude = kernel_tables(window, tau, td, theta0, half_step)

@@ -54,7 +54,8 @@ def check_traces(network, trace_state):
         asked, size = trace_state[name], network.nodes[name].size
         period, ids = asked if isinstance(asked, tuple) and len(asked) == 2 else (asked, None)
         if network.clock != "grid":
-            raise NetworkError("trace_state: needs the grid clock (a gated population's state is its potential: record_state)")
+            raise NetworkError("trace_state: needs the grid clock (of a T2FSNN: clock='grid'); where gated populations integrate "
+                               "at once, record_state gives their potentials")
         check_number(period, "[1, inf)", f"trace_state.{name}: period in steps", int, NetworkError)
         ids = None if ids is None else as_numbers(ids, f"trace_state.{name}: neurons", "iu", NetworkError)
         if ids is not None and not (ids.ndim == 1 and ids.dtype.kind in "iu" and ((ids >= 0) & (ids < size)).all()):

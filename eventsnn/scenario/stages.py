@@ -128,18 +128,13 @@ def _optimise_identity(job):
     spec, given = _dump(job.spec.optimise), _dump(job.spec.convert)
     files = [job.hash_file(text) for text in named_files(given)]
     samples = job.load(job.spec.optimise.data), job.load(job.spec.convert.calibration.data)
-    return [spec, given, _analog(job), files, [s.sha256 for s in samples]]
+    return [spec, given, kernels.analog_input(job.spec), files, [s.sha256 for s in samples]]
 
 
 def _optimise(job):
     spec = job.spec.optimise
     calibration, samples = job.load(job.spec.convert.calibration.data), job.load(spec.data)
-    return kernels.optimise(job.loaded, job.relu_graph, calibration, samples, job.own_folder("optimise"), _analog(job),
-                            job.ticker("optimise"))  # fmt: skip
-
-
-def _analog(job):
-    return any(getattr(code, "analog", False) for code in encoders(job.spec).values())
+    return kernels.optimise(job.loaded, job.relu_graph, calibration, samples, job.own_folder("optimise"), job.ticker("optimise"))
 
 
 def _convert_identity(job):

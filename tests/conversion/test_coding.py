@@ -93,7 +93,7 @@ def test_an_output_that_spikes(hidden, readout):
 def test_engines_agree_on_pools_and_thresholds(hidden, max_pool):
     graph = noisy(conv_net((6, 6, 1), [4, "P", 5], [6], 3))
     x = values(graph, 3)
-    thresholds = {name: 0.25 * t for name, t in neuron_thresholds(fold_batch_norm(graph), x).items()}
+    thresholds = {name: 0.25 * t for name, t in neuron_thresholds(fold_batch_norm(graph), x, rule="neuron_percentile").items()}
     network, report = to_coding(graph, x, input_code="burst", hidden_code=hidden, thresholds=thresholds,
                                 rule="neuron_percentile", max_pool=max_pool)  # fmt: skip
     assert isinstance(network.relays[0].kind, {"gated": GatedMaxPool, "step": StepMaxPool}[max_pool])
@@ -137,7 +137,9 @@ def test_published_schedules():
     ({"dtype": "float16"}, "dtype"), ({"max_pool": "gate"}, "did you mean 'gated'"), ({"readout": "membran"}, "membrane"),
     ({"input_scale": 0}, "input_scale"), ({"bias_period": 0}, "bias_period"), ({"input_period": 1.5}, "input_period"),
     ({"neurons": {"period": "x"}, "hidden_code": "phase"}, "period"), ({"rule": "max"}, "rule"),
-    ({"thresholds": {"hiden1": 1}}, "did you mean 'hidden1'"),
+    ({"input_scale": "a"}, "input_scale"), ({"neurons": [1]}, "neurons must be a dict"),
+    ({"percentile": "a"}, "percentile must be"),
+    ({"neurons": {"bias": 0.1}}, "bias is that of the ReLU network"), ({"thresholds": {"hiden1": 1}}, "did you mean 'hidden1'"),
 ])  # fmt: skip
 def test_bad_options(options, words):
     with pytest.raises(ModelError, match=words):

@@ -57,7 +57,7 @@ def scale_by(rule, weights, matrix, bias, a, before):
     if rule == "percentile":
         return twin.pooled_scale(a, 97.3)
     if rule == "channel":
-        return twin.channel_scale(a, weights.shape[-1], 100)
+        return twin.channel_scale(a, weights.shape[-1], 97.3)
     if rule == "diehl":
         return twin.diehl_scale(a, weights)
     return a.max() if rule == "layer_max" else max(before * np.maximum(matrix, 0).sum(axis=0) + np.maximum(bias, 0))

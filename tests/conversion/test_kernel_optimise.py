@@ -6,11 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eventsnn.ann.architectures import build
+from eventsnn.conversion import kernel_optimise
 from eventsnn.conversion.kernel_losses import QUIRKS, LayerSums
 from eventsnn.conversion.kernel_optimise import KernelOptimiser, Rules
 from eventsnn.conversion.kernels import IN, Kernels
 from eventsnn.conversion.normalise import normalise
 from eventsnn.conversion.t2fsnn_build import Coding
+from eventsnn.conversion.t2fsnn_build import build as build_network
 from eventsnn.errors import ModelError
 from tests.properties.settings import examples
 
@@ -162,9 +164,43 @@ def test_every_quirk_changes_the_result(small, quirk):
     assert plain.kernels != odd.kernels
 
 
+def test_the_first_td_does_not_reach_the_layer_behind(small, monkeypatch):
+    built = []
+    monkeypatch.setattr(kernel_optimise, "build", lambda *a, **k: built.append(build_network(*a, **k)[0]) or (built[-1], None))
+    for quirks in ((), ("first_td",)):
+        worker = optimiser(small, quirks=quirks)
+        worker.kernels = Kernels.uniform(worker.hidden, 6.0, -1.0)
+        worker.losses(small[1])
+    plain, odd = ([(p.parameters["td"], p.parameters["tau_out"], p.parameters["td_out"]) for p in network.populations[:-1]]
+                  for network in built)  # fmt: skip
+    assert plain == [(-1.0, 0.0, 0.0)] * 3  # tau_out 0: the spikes carry their own kernel
+    assert odd == [(-1.0, 6.0, 0.0), *plain[1:]]
+
+
+def test_targets_lack_biases_from_the_second_batch_on_and_reported_losses_never(small):
+    plain, odd, without = optimiser(small), optimiser(small, quirks=("targets_without_bias",)), optimiser(small)
+    values = {key: np.zeros_like(v) for key, v in without.graph.parameters().items() if "bias" in key}
+    without.graph = without.graph.with_parameters(values)
+    assert odd.advance() == plain.advance()
+    without.kernels = odd.kernels
+    wanted = without.losses(small[1][12:24])
+    record = odd.advance()
+    assert record == {"images": 24, **{loss: wanted[loss] for loss in kernel_optimise.LOSSES}}
+    plain.kernels = odd.kernels
+    assert odd.losses(small[1]) == plain.losses(small[1]) != without.losses(small[1])
+
+
 @pytest.mark.parametrize("rules, words", [({"epochs": 0}, "epochs must be"), ({"rho": (1.0,)}, "three numbers"),
+                                          ({"rho": "abc"}, "rho must be numbers"), ({"rho": 3.0}, "three numbers"),
+                                          ({"outlier": "x"}, "outlier must be one of"),
                                           ({"quirks": ("sentinell",)}, "did you mean")],
-                         ids=["epochs", "rho", "quirk"])  # fmt: skip
+                         ids=["epochs", "rho", "text", "one number", "outlier", "quirk"])  # fmt: skip
 def test_options_out_of_range_are_refused(rules, words):
     with pytest.raises(ModelError, match=words):
         Rules(**rules)
+
+
+@pytest.mark.parametrize("tau, words", [({"in": "a"}, "tau of layer 'in' must be a number"), (3, "tau must be a dict")])
+def test_kernels_are_numbers_by_layer(tau, words):
+    with pytest.raises(ModelError, match=words):
+        Kernels(tau, {"in": 0.0})

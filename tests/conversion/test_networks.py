@@ -125,7 +125,7 @@ def test_scaled_network_computes_scaled_activations():
     graph = noisy(conv_net((6, 6, 1), [3, "P"], [5], 3))
     x = RNG.random((6, 6, 6, 1))
     for rule in ("layer_max", "channel"):
-        network, report = to_coding(graph, x, **RATE, rule=rule, dtype="float64")
+        network, report = to_coding(graph, x, **RATE, rule=rule, percentile=100, dtype="float64")
         scales = {row["layer"]: np.asarray(row["scale"]) for row in report["layers"]}
         arrays = {}
         for population, projection in zip(network.populations, network.projections):

@@ -48,11 +48,12 @@ def test_every_rule_against_numpy(monkeypatch, batch_bytes):
     assert layer_scales(GRAPH, X) == pytest.approx({n: v.max() for n, v in hidden.items()}, rel=1e-12)
     weights = {s.name: s.layer.weights.max() for s in cut(GRAPH)[1]}
     assert layer_scales(GRAPH, X, rule="diehl") == pytest.approx({n: max(v.max(), weights[n]) for n, v in hidden.items()})
-    channel = layer_scales(GRAPH, X, rule="channel", output=True)
-    assert channel.pop("output") == pytest.approx(found["output"].max())
-    for name, v in hidden.items():
-        top = v.reshape(-1, v.shape[-1]).max(0)
-        assert np.allclose(channel[name], np.where(top > 0, top, 1))
+    for percentile in (100, 90):
+        channel = layer_scales(GRAPH, X, rule="channel", percentile=percentile, output=True)
+        assert channel.pop("output") == pytest.approx(np.percentile(found["output"], percentile, axis=0).max())
+        for name, v in hidden.items():
+            top = np.percentile(v, percentile, axis=0).reshape(-1, v.shape[-1]).max(0)
+            assert np.allclose(channel[name], np.where(top > 0, top, 1))
 
 
 def test_diehl_takes_the_weight_where_it_is_larger():
@@ -82,7 +83,7 @@ def test_a_normalised_network_is_the_same_one_scaled(rule, place):
         assert name == "output" or rule == "none" or after[name].max() <= 1 + 1e-12
     assert (after["output"].argmax(1) == before["output"].argmax(1)).all()
     assert report["rule"] == rule and report["output_scaled"] and scales["output"].ndim == 0
-    assert report["percentile"] == (100.0 if "percentile" in rule else None)
+    assert report["percentile"] == (100.0 if rule in ("neuron_percentile", "percentile", "channel") else None)
     assert report["calibration"] == (None if rule in ("model", "none") else calibration_record("mine", X))
     kept, other = normalise(graph, X, rule=rule, percentile=100.0, output=False, dtype="float32")
     assert np.allclose(kept.forward(X), before["output"], rtol=1e-4, atol=1e-4) and kept.dtype == np.float32
@@ -96,18 +97,26 @@ def test_all_but_the_top_fits():
     assert any((v > 1).any() for v in activations(normalised).values())
 
 
-def test_thresholds_of_neurons():
-    found, values = neuron_thresholds(GRAPH, X, percentile=98.0), activations()
+@pytest.mark.parametrize("rule", [rule for rule in RULES if rule != "channel"])
+def test_thresholds_of_neurons(rule):
+    """A neuron's own percentile in the normalised network: what its threshold is compared with there."""
+    found, values = neuron_thresholds(GRAPH, X, rule=rule, percentile=98.0), activations()
+    scales = layer_scales(GRAPH, X, rule=rule, percentile=98.0)
     assert set(found) == set(HIDDEN)
     for name, theta in found.items():
         own = np.percentile(values[name], 98, axis=0)
-        assert theta.shape == own.shape and theta.max() == 1 and theta.min() > 0
-        assert np.allclose(theta, np.where(own > 0, own / own.max(), 1), rtol=1e-12)
-    normalised, _ = normalise(GRAPH, X)
-    again = neuron_thresholds(normalised, X, percentile=98.0)
+        assert theta.shape == own.shape and theta.min() > 0 and (rule != "neuron_percentile" or theta.max() == 1)
+        assert np.allclose(theta, np.where(own > 0, own / scales[name], 1), rtol=1e-12)
+    normalised, _ = normalise(GRAPH, X, rule=rule, percentile=98.0)
+    again = neuron_thresholds(normalised, X, rule="none", percentile=98.0)
     assert all(np.allclose(again[name], theta, rtol=1e-11) for name, theta in found.items())
+
+
+def test_thresholds_of_neurons_need_one_scale_and_statistics_of_neurons():
     with pytest.raises(ModelError, match="per channel"):
-        neuron_thresholds(GRAPH, X, statistics=scan(GRAPH, X, by="channel"))
+        neuron_thresholds(GRAPH, X, rule="layer_max", statistics=scan(GRAPH, X, by="channel"))
+    with pytest.raises(ModelError, match="rule 'channel' has many"):
+        neuron_thresholds(GRAPH, X, rule="channel")
 
 
 def test_dead_layers_and_bad_options():
@@ -116,7 +125,7 @@ def test_dead_layers_and_bad_options():
     assert layer_scales(GRAPH, None, rule="none", output=True) == dict.fromkeys((*HIDDEN, "output"), 1.0)
     for rule in RULES:
         assert np.all(layer_scales(dead, np.ones((2, 3)), rule=rule)["hidden1"] == 1)
-    assert (neuron_thresholds(dead, np.ones((2, 3)))["hidden1"] == 1).all()
+    assert (neuron_thresholds(dead, np.ones((2, 3)), rule="percentile")["hidden1"] == 1).all()
     for options in ({"rule": "layer_mx"}, {"rule": "percentile", "percentile": 0}):
         with pytest.raises(ModelError, match="normalisation"):
             layer_scales(graph, np.ones((2, 3)), **options)

@@ -10,6 +10,7 @@ from eventsnn.ann.architectures import mlp
 from eventsnn.ann.graph import LayerGraph
 from eventsnn.ann.layers import Conv2d, Dense, Flatten, MaxPool2d, ReLU
 from eventsnn.conversion.coding import to_coding
+from eventsnn.conversion.normalise import neuron_thresholds
 from eventsnn.conversion.report import conversion_report, decode
 from eventsnn.conversion.t2fsnn import to_t2fsnn
 from eventsnn.conversion.ttfs import to_ramps
@@ -78,6 +79,15 @@ def test_rates_approach_the_activations(rule):
         assert many["error"] <= many["own"] + many["inherited"] + 1e-12
         assert many["agreement_from_here"] == 1 == many["accuracy_from_here"]
     assert long["layers"][0]["inherited"] == 0 < long["layers"][1]["inherited"]
+
+
+def test_thresholds_of_neurons_are_in_the_units_of_their_layer():
+    """Under the default rule: what a layer's scale clips, its neurons' own thresholds do not."""
+    graph, x = net()
+    thresholds = neuron_thresholds(graph, x, rule="percentile", percentile=97.0)
+    found = rate_report(500, percentile=97.0, thresholds=thresholds)[0]
+    for row, plain in zip(found["layers"], rate_report(500, percentile=97.0)[0]["layers"]):
+        assert row["error"] < 0.75 * plain["error"] and row["correlation"] > plain["correlation"]
 
 
 def test_clipping_is_seen_where_the_scale_is_too_small():

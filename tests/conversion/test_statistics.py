@@ -1,11 +1,14 @@
 """Activation statistics: exact percentiles in bounded memory, files that read back bit for bit, and their use."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from eventsnn.ann.architectures import conv_net
 from eventsnn.conversion import statistics
 from eventsnn.conversion.normalise import neuron_thresholds, normalise
+from eventsnn.conversion.scales import layer_scales
 from eventsnn.conversion.statistics import TopValues, scan
 from eventsnn.conversion.statistics_file import label, read, write
 from eventsnn.errors import DataError, ModelError
@@ -71,8 +74,12 @@ def test_a_network_normalised_from_a_file_is_the_same(tmp_path):
         assert all(one[key].tobytes() == other[key].tobytes() for key in one)
         assert first["statistics"] is None and second["statistics"] == "a.csv"
         assert {**first, "statistics": 0} == {**second, "statistics": 0}
-    theta, other = neuron_thresholds(GRAPH, X), neuron_thresholds(GRAPH, None, statistics=kept)
-    assert all((theta[name] == other[name]).all() for name in theta)
+    for rule in ("neuron_percentile", "layer_max", "model"):
+        theta, other = neuron_thresholds(GRAPH, X, rule=rule), neuron_thresholds(GRAPH, None, rule=rule, statistics=kept)
+        assert all((theta[name] == other[name]).all() for name in theta)
+    by_channel = scan(GRAPH, X, percentiles=(99.9,), by="channel")
+    scanned, reused = (normalise(GRAPH, X, rule="channel", statistics=kept)[0] for kept in (None, by_channel))
+    assert all(reused.parameters()[key].tobytes() == value.tobytes() for key, value in scanned.parameters().items())
     with pytest.raises(ModelError, match="pools all activations"):
         normalise(GRAPH, None, rule="percentile", statistics=kept)
     with pytest.raises(ModelError, match=r"a\.csv: layer 'conv1' has the percentiles 99\.9, 100, needed 98"):
@@ -107,11 +114,16 @@ def test_damaged_files_are_refused(tmp_path, text, message):
 
 
 def test_bad_options(monkeypatch):
-    for options in ({"percentiles": ()}, {"percentiles": (0,)}, {"by": "neurons"}):
+    for options in ({"percentiles": ()}, {"percentiles": (0,)}, {"percentiles": 99.9}, {"percentiles": "a"}, {"by": "neurons"}):
         with pytest.raises(ModelError, match="statistics"):
             scan(GRAPH, X, **options)
     with pytest.raises(ModelError, match="at least one"):
         scan(GRAPH, X[:0])
+    broken = X.copy()
+    broken[4, 0, 0] = np.nan
+    for look in (scan, layer_scales, partial(neuron_thresholds, rule="percentile")):
+        with pytest.raises(ModelError, match="must be finite, sample 4 is not"):
+            look(GRAPH, broken)
     with pytest.raises(ModelError, match=r"no layer 'conv2'.*did you mean 'conv1'"):
         scan(GRAPH, X).percentile("conv2", 99.9)
     monkeypatch.setattr(statistics, "LARGEST_SCAN", 1000)

@@ -33,7 +33,7 @@ def source():
 def simulate(source, analog=False, n=N, seed=0, **options):
     """Convert and run; returns (network, report, result)."""
     graph, x = source
-    network, report = to_t2fsnn(graph, x, **options)
+    network, report = to_t2fsnn(graph, x, analog=analog, **options)
     given = report["input"]
     code = ttfs_kernel.analog(x[:n], **{k: given[k] for k in ("dt_ms", "grid", "duration")}) if analog else (
         ttfs_kernel.encode(x[:n], **given))  # fmt: skip
@@ -131,6 +131,13 @@ def test_noise_acts_on_input_and_hidden_spikes_alike(source):
     assert any(other[n] != noisy[n] for n in noisy if n.startswith("noise_"))
 
 
+@pytest.mark.parametrize("noise", [Deletion(0.3), Jitter(1.0)])
+@pytest.mark.parametrize("clock", ["gated", "grid"])
+def test_noise_leaves_analog_input_alone(source, noise, clock):
+    quiet, noisy = (simulate(source, analog=True, **SHORT, noise=n, clock=clock)[2].rasters for n in (None, noise))
+    assert "noise_input" not in noisy and noisy["conv1"] == quiet["conv1"] and noisy["noise_conv1"] != quiet["conv1"]
+
+
 def test_noise_is_equal_on_both_clocks(source):
     """Numbers belong to sample, step and neuron: gated and grid networks lose the same spikes."""
     for noise in (Deletion(0.25), Jitter(1.0)):
@@ -149,6 +156,9 @@ def test_robust_weights_make_up_for_further_and_for_lost_spikes():
     robust = to_t2fsnn(graph, x, **SHORT, robust=2, noise=Deletion(0.2))[0].projections
     ratios = [r.synapses.weights[0, 0] / p.synapses.weights[0, 0] for r, p in zip(robust, plain)]
     assert ratios == pytest.approx([1 / 0.8, 1 / (0.8 * (1 + np.exp(-1 / 5) + np.exp(-2 / 5)))], rel=1e-6)
+    analog = to_t2fsnn(graph, x, **SHORT, robust=2, noise=Deletion(0.2), analog=True)[0].projections
+    assert np.array_equal(analog[0].synapses.weights, plain[0].synapses.weights)
+    assert np.array_equal(analog[1].synapses.weights, robust[1].synapses.weights)
     result = simulate((graph, x), **SHORT, robust=2)[2]
     single = simulate((graph, x), **SHORT)[2]
     assert result.rasters["a"].n_spikes == 3 * single.rasters["a"].n_spikes
@@ -196,7 +206,11 @@ def test_kernels_and_the_output_decode_quirk(source):
 @pytest.mark.parametrize("options, words", [
     ({"clock": "gated", "t_fire_start": 40}, "early firing"), ({"clock": "gated", "robust": 1}, "gated neurons fire once"),
     ({"readout": "spikes"}, "readout must be one of"), ({"t_fire_duration": 2.5}, "whole number of steps"),
-    ({"tau": -1.0}, "tau must be > 0"), ({"robust": -1}, "robust must be"), ({"quirks": ("x",)}, "quirks must be one of"),
+    ({"tau": -1.0}, "tau must be a number in"), ({"robust": -1}, "robust must be"), ({"quirks": ("x",)}, "quirks must be one of"),
+    ({"tau": "a", "in_tau": True}, "tau must be a number"), ({"t_fire_start": "a"}, "t_fire_start must be a number"),
+    ({"noise": "deletion"}, "noise must be Deletion"), ({"kernels": {"tau": 3}}, "kernels must be Kernels"),
+    ({"in_tau": "yes"}, "in_tau must be one of True, False"), ({"half_step": "no"}, "half_step must be one of"),
+    ({"analog": 2}, "analog must be one of"),
     ({"readout": "count", "output": False}, "needs outputs scaled"), ({"dtype": "int32"}, "dtype must be one of"),
 ], ids=lambda x: x if isinstance(x, str) else "-".join(x))
 def test_options_out_of_range_are_refused_in_words(source, options, words):

@@ -60,7 +60,8 @@ def test_large_values_are_refused_or_clipped():
     ({"tau": 0.0}, "tau must be a number in"), ({"window": 0}, "whole number >= 1"),
     ({"duration": 10}, "whole number of steps >= 80"),
     ({"tau": 0.1}, "float32 cannot hold"), ({"dtype": "int32"}, "dtype must be"),
-    ({"theta0": -1.0}, "theta0 must be a number in"),
+    ({"theta0": -1.0}, "theta0 must be a number in"), ({"window": 2**22 + 1}, "<= 4194304"),
+    ({"half_step": "no"}, "half_step must be one of"), ({"clip": "no"}, "clip must be one of"),
 ], ids=lambda x: x if isinstance(x, str) else str(x))
 def test_options_out_of_range_are_refused_in_words(options, words):
     with pytest.raises(DataError, match=words):

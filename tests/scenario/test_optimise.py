@@ -2,10 +2,12 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from eventsnn.ann.files import load_graph, save_graph
 from eventsnn.errors import ScenarioError
 from eventsnn.files.kernels import read_kernels
 from eventsnn.scenario.load import load
@@ -77,6 +79,40 @@ def test_kernels_go_on_from_a_file(scenario, tmp_path):
     assert more["losses_before"]["total"] == pytest.approx(first.content["kernel_optimisation"]["losses_after"]["total"])
 
 
+def test_saved_files_count_earlier_images(scenario, tmp_path):
+    """24 images in batches of 8 after 24: 40 is a multiple of the period."""
+    first = run_scenario(load(scenario, ["optimise.epochs=1"]), tmp_path / "first")
+    (tmp_path / "k0").write_bytes((tmp_path / "first" / first.content["kernel_optimisation"]["file"]).read_bytes())
+    changes = ["convert.kernels.file=k0", "optimise.images=24", "optimise.epochs=1", "optimise.save_every=40"]
+    run_scenario(load(scenario, changes), tmp_path / "more")
+    saved = sorted(p.name for p in (tmp_path / "more" / "stages").glob("optimise-*/tc-*"))
+    assert saved == [f"tc-5_tw-20_itr-{n}_outlier" for n in (40, 48)]
+
+
+def test_kernels_of_training_are_where_the_optimisation_starts(scenario, tmp_path):
+    graph = load_graph(tmp_path / "tiny_net.npz")
+    names = ["in", *(layer.name for layer in graph.layers if hasattr(layer, "weights"))][:-1]
+    trained = {"tau": dict.fromkeys(names, 6.5), "td": {name: 0.0 if name == "in" else -0.5 for name in names}}
+    save_graph(tmp_path / "tiny_net.npz", replace(graph, meta={**graph.meta, "ttfs_kernels": trained}))
+    found = run_scenario(load(scenario, ["optimise.rho=[0, 0, 0]"]), tmp_path / "run").content["kernel_optimisation"]
+    assert found["kernels"] == trained
+
+
+def test_traces_of_gated_neurons_say_which_key_makes_a_grid(scenario, tmp_path):
+    asked = ["optimise=null", "convert.t_fire_start=20", "measure.traces={hidden1: [0, 3]}"]
+    with pytest.raises(ScenarioError, match=r"measure\.traces: .*set convert\.clock: grid"):
+        run_scenario(load(scenario, asked), tmp_path / "gated")
+    run_scenario(load(scenario, [*asked, "convert.clock=grid"]), tmp_path / "grid")
+    assert np.load(tmp_path / "grid" / "traces.npz")["hidden1/v"].shape == (40, 2)
+
+
+def test_noise_leaves_analog_values_alone(scenario, tmp_path):
+    asked = ["convert.noise={kind: deletion, probability: 0.5}", "encode.analog=true", "optimise=null"]
+    noisy, quiet = (run_scenario(load(scenario, a), tmp_path / n).metrics["spikes"]["per_population"]
+                    for n, a in (("noisy", asked), ("quiet", [*asked, "convert.noise=null"])))  # fmt: skip
+    assert noisy["hidden1"] == quiet["hidden1"] > 0
+
+
 @pytest.mark.parametrize("changes", [["convert.readout=first_spike", "encode.analog=true", "convert.robust=1"],
                                      ['convert.noise={kind: deletion, probability: 0.2}'],
                                      ['convert.noise={kind: jitter, std: 1.0}', "convert.t_fire_start=20"]],
@@ -100,10 +136,11 @@ def test_a_run_must_last_until_the_answer_stands(scenario, tmp_path):
     (["encode.tau=5"], "the conversion says it"),
     (["convert.clock=gated"], "gated needs t_fire_start >= t_fire_duration"),
     (["convert.readout=count", "convert.output_scale=false"], "the output spikes, too"),
+    (["readout={kind: count}"], "contradicts convert.readout, which is 'membrane'"),
     (["optimise.images=5"], "there are none; remove it"),
     (["convert={to: coding, hidden: rate, calibration: {data: {file: tiny.npz}}}"], "fits the kernels of"),
     (["optimise.quirks=[sentinell]"], "sentinel"),
-], ids=["code", "events", "tau", "clock", "scale", "images", "other conversion", "quirk"])
+], ids=["code", "events", "tau", "clock", "scale", "readout", "images", "other conversion", "quirk"])
 def test_contradictions_are_told(scenario, changes, words):
     with pytest.raises(ScenarioError) as error:
         load(scenario, changes)

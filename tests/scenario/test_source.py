@@ -110,6 +110,25 @@ def test_mistakes(path):
             load(path, overrides)
 
 
+@pytest.mark.parametrize(("changes", "message"), [
+    (["convert.rule=percentile"], "convert.rule: must be none behind train.twin.*got 'percentile'"),
+    (["convert.t_fire_duration=3"], "convert.t_fire_duration: must be train.twin.window.*: 2, got 3"),
+    (["convert.in_tau=true"], "convert.t_fire_duration: must be train.twin.window.*: 2, got 1"),
+    (["convert.half_step=true"], "convert.half_step: must be false"), (["convert.theta0=2"], "convert.theta0: must be 1"),
+    (["encode.analog=true"], "encode.analog: must be false behind train.twin with input: ttfs"),
+    (["train.twin.input=real"], "encode.analog: must be true behind train.twin with input: real"),
+])  # fmt: skip
+def test_a_twin_is_converted_to_what_it_was_trained_as(path, changes, message):
+    twin = [
+        "train={data: {file: tiny.npz}, twin: {window: 2, tau: 0.5}}", "encode.code=ttfs_kernel", "run={}",
+        "convert={to: t2fsnn, rule: none, tau: 0.5, t_fire_start: 2, t_fire_duration: 2}",
+        "convert.calibration={data: {file: tiny.npz}}",
+    ]  # fmt: skip
+    load(path, twin)
+    with pytest.raises(ScenarioError, match=message):
+        load(path, [*twin, *changes])
+
+
 def test_training_through_the_twin_and_running_what_it_leaves(path, tmp_path):
     pytest.importorskip("torch")
     settings = "settings: {epochs: 20, batch_size: 10, learning_rate: 0.01, device: cpu, threads: 1}"

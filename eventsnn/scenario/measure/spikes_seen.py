@@ -165,6 +165,9 @@ def trace(job):
 
     network, maker, wanted = job.results["network"], job.results["encode"], job.spec.measure.traces
     check_traces(job.loaded, network)
+    if network.gated and not ramp_traces.supports(job):
+        raise job.loaded.error(("measure", "traces"), "follow states from step to step, and neurons of this network integrate at "
+                               "once; of a T2FSNN set convert.clock: grid")  # fmt: skip
     with job.loaded.at("measure", "traces"):
         inputs, ramps = maker.batch(0, 1), ramp_traces.supports(job)
         result = run(network, inputs, duration=maker.duration, record=None if ramps else list(wanted), seed=job.spec.seed,

@@ -14,7 +14,7 @@ def to_coding(loaded, graph, calibration, options):
     code, asked = next(iter(encoders(loaded.spec).values())), loaded.spec.readout
     hidden, scaling = options.pop("hidden"), normalisation(loaded, graph, options)
     if options.pop("neuron_thresholds"):
-        found = neuron_thresholds(fold_batch_norm(graph), calibration.x, percentile=scaling["percentile"],
+        found = neuron_thresholds(fold_batch_norm(graph), calibration.x, rule=scaling["rule"], percentile=scaling["percentile"],
                                   statistics=scaling["statistics"])  # fmt: skip
         base = options["neurons"].get("v_threshold", coding.THRESHOLDS[hidden])
         options["thresholds"] = {name: base * values for name, values in found.items()}
@@ -29,7 +29,7 @@ def to_coding(loaded, graph, calibration, options):
 
 
 def check(spec, codes):
-    """Find input codes that the hidden code of a conversion cannot take.
+    """Find input codes that the hidden code of a conversion cannot take, and options that it has no use for.
 
     Parameters
     ----------
@@ -53,6 +53,8 @@ def check(spec, codes):
             yield (*path, "code"), wrong
         elif hidden == "ttfs" and code.code == "constant":
             yield (*path, "code"), "values themselves enter a ttfs layer once: write 'code: ttfs_kernel, analog: true'"
+    if hidden != "ttfs" and "bias" in spec.convert.neurons:
+        yield ("convert", "neurons", "bias"), "is that of the ReLU network; remove it"
     if hidden != "ttfs" and spec.convert.neuron_thresholds and spec.convert.rule == "channel":
         yield ("convert", "neuron_thresholds"), "are fractions of one scale for the whole layer; rule 'channel' has many"
 

@@ -6,7 +6,8 @@ import json
 import numpy as np
 
 from eventsnn import disk
-from eventsnn.errors import DataError, RunError
+from eventsnn.errors import DataError, ModelError, RunError
+from eventsnn.scenario.rules.sections import encoders
 
 CHECKPOINT, LOG = "checkpoint.npz", "kernel_losses.csv"
 
@@ -17,12 +18,22 @@ def to_t2fsnn(loaded, graph, calibration, options):
     from eventsnn.scenario.network.scaling import normalisation
 
     given, noise = options.pop("kernels"), options.pop("noise")
-    if isinstance(given, dict):
-        given = _read(loaded, graph, given)
-    elif given is None and "ttfs_kernels" in graph.meta:
-        given = _trained(graph.meta["ttfs_kernels"])
-    return to_t2fsnn(graph, calibration.x, kernels=given, noise=_noise(noise), dt_ms=options.pop("dt"),
-                     calibration=calibration.name, **normalisation(loaded, graph, options), **options)  # fmt: skip
+    kernels = _kernels(loaded, graph, given) if given is None or isinstance(given, dict) else given
+    return to_t2fsnn(graph, calibration.x, kernels=kernels, noise=_noise(noise), analog=analog_input(loaded.spec),
+                     dt_ms=options.pop("dt"), calibration=calibration.name, **normalisation(loaded, graph, options),
+                     **options)  # fmt: skip
+
+
+def analog_input(spec):
+    """Whether the input enters as numbers: it has no kernel to optimise and no spikes to lose."""
+    return any(getattr(code, "analog", False) for code in encoders(spec).values())
+
+
+def _kernels(loaded, graph, named):
+    """Return the kernels that `convert.kernels` names, or those that training left with the weights; None: neither."""
+    if named is not None:
+        return _read(loaded, graph, named)
+    return _trained(graph.meta["ttfs_kernels"]) if "ttfs_kernels" in graph.meta else None
 
 
 def _trained(values):
@@ -31,7 +42,7 @@ def _trained(values):
 
     try:
         return Kernels(values["tau"], values["td"])
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, TypeError, ModelError) as error:
         raise DataError("the kernels kept with the weights (meta ttfs_kernels) are not one tau and td for each layer; name a "
                         "kernel file under convert.kernels") from error  # fmt: skip
 
@@ -56,7 +67,7 @@ def _read(loaded, graph, spec):
         return read_kernels(loaded.file(spec["file"])).for_layers(layers, spec["by_order"])
 
 
-def optimise(loaded, graph, calibration, samples, folder, analog, progress):
+def optimise(loaded, graph, calibration, samples, folder, progress):
     """Optimise the kernels, or go on where a killed run stopped.
 
     Parameters
@@ -71,8 +82,6 @@ def optimise(loaded, graph, calibration, samples, folder, analog, progress):
         Training images.
     folder : Path
         Of this stage.
-    analog : bool
-        Whether the input enters as numbers, without a kernel.
     progress : callable
         Called with (batches done, batches).
 
@@ -86,7 +95,7 @@ def optimise(loaded, graph, calibration, samples, folder, analog, progress):
     if samples.x is None or calibration.x is None:
         raise DataError(f"{samples.name}: kernels are optimised on images")
     spec, given = loaded.spec.optimise, loaded.spec.convert
-    worker = _worker(loaded, graph, calibration, samples, analog)
+    worker = _worker(loaded, graph, calibration, samples)
     folder.mkdir(parents=True, exist_ok=True)
     first = samples.x[: spec.batch]
 
@@ -96,9 +105,9 @@ def optimise(loaded, graph, calibration, samples, folder, analog, progress):
     before = _restore(worker, folder) or worker.losses(first)
     while worker.done < worker.batches:
         worker.advance()
-        count = worker.images(worker.done)
+        count = spec.images + worker.images(worker.done)
         if count % spec.save_every == 0 or worker.done == worker.batches:
-            write_kernels(folder / named(spec.images + count), worker.kernels)
+            write_kernels(folder / named(count), worker.kernels)
         _keep(worker, folder, before)
         progress(worker.done, worker.batches)
     name = named(spec.images + worker.images(worker.batches))
@@ -110,7 +119,7 @@ def optimise(loaded, graph, calibration, samples, folder, analog, progress):
     return {"kernels": worker.kernels, "report": report, "files": [folder / name, folder / LOG]}
 
 
-def _worker(loaded, graph, calibration, samples, analog):
+def _worker(loaded, graph, calibration, samples):
     """Set the optimisation up as the conversion will use its kernels."""
     from eventsnn.conversion.fold import fold_batch_norm
     from eventsnn.conversion.kernel_optimise import KernelOptimiser, Rules
@@ -126,8 +135,8 @@ def _worker(loaded, graph, calibration, samples, analog):
     check_options(coding, given.tau)
     scaling = normalisation(loaded, graph, options)
     normalised, _ = normalise(fold_batch_norm(graph), calibration.x, dtype="float64", **scaling)
-    kernels = None if given.kernels is None else _read(loaded, graph, options["kernels"])
-    rules = Rules(spec.epochs, spec.batch, tuple(spec.rho), spec.outlier, tuple(spec.quirks), analog)
+    kernels = _kernels(loaded, graph, options["kernels"])
+    rules = Rules(spec.epochs, spec.batch, tuple(spec.rho), spec.outlier, tuple(spec.quirks), analog_input(loaded.spec))
     return KernelOptimiser(normalised, samples.x, kernels_for(normalised, kernels, given.tau)[0], coding, tau=given.tau,
                            rules=rules)  # fmt: skip
 

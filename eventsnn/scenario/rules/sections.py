@@ -8,6 +8,7 @@ from eventsnn.scenario.measure import energy
 from eventsnn.scenario.network import clocks, coding, hybrid, integer
 from eventsnn.scenario.rules import adjoint as rules_adjoint
 from eventsnn.scenario.rules import measure as rules_measure
+from eventsnn.scenario.rules import normalisation
 from eventsnn.scenario.rules import settings as rules_settings
 from eventsnn.scenario.rules import t2fsnn as rules_t2fsnn
 from eventsnn.scenario.rules import ttfs as rules_ttfs
@@ -50,6 +51,7 @@ def check(loaded):
     codes = {("encode",) if name is None else ("encode", name): code for name, code in encoders(spec).items()}
     yield from clocks.check(spec, explicit(spec), codes)
     yield from coding.check(spec, codes)
+    yield from normalisation.check(spec)
     yield from rules_t2fsnn.check(spec, codes)
     yield from integer.check(spec, codes)
     yield from hybrid.check(spec, codes)

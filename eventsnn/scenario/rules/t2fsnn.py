@@ -26,6 +26,9 @@ def check(spec, codes):
         yield from _code(path, code, spec, converts)
     if converts:
         yield from _conversion(spec.convert)
+        yield from _readout(spec)
+    if converts and spec.train is not None and spec.train.twin is not None:
+        yield from _twin(spec.train.twin, spec.convert, codes)
 
 
 def _code(path, code, spec, converts):
@@ -53,3 +56,31 @@ def _conversion(convert):
         yield ("convert", "clock"), "gated neurons fire once; with robust allowed auto, grid"
     if convert.readout != "membrane" and not convert.output_scale:
         yield ("convert", "output_scale"), f"must be true with readout {convert.readout!r}: the output spikes, too"
+
+
+def _readout(spec):
+    """The conversion says whether the output spikes; `readout` without a population reads that output."""
+    if spec.readout is not None and spec.readout.population is None and spec.readout.kind != spec.convert.readout:
+        yield ("readout", "kind"), (
+            f"contradicts convert.readout, which is {spec.convert.readout!r} and decides whether the output spikes; write "
+            f"'convert.readout: {spec.readout.kind}' and remove this section"
+        )
+
+
+def _twin(twin, convert, codes):
+    """A network is trained for one code: what the twin computed, the spiking network must do."""
+    steps = round(convert.t_fire_duration * convert.tau) if convert.in_tau else convert.t_fire_duration
+    if convert.rule != "none":
+        yield ("convert", "rule"), f"must be none behind train.twin, which has scaled the activations, got {convert.rule!r}"
+    if steps != twin.window:
+        yield ("convert", "t_fire_duration"), (
+            f"must be train.twin.window, the steps that the network is trained for: {twin.window}, got {steps:g}"
+        )
+    if convert.half_step:
+        yield ("convert", "half_step"), "must be false behind train.twin, which is trained with spike times rounded up"
+    if convert.theta0 != 1:
+        yield ("convert", "theta0"), f"must be 1 behind train.twin, whose thresholds start there, got {convert.theta0:g}"
+    for path, code in codes.items():
+        if code.code == "ttfs_kernel" and code.analog != (twin.input == "real"):
+            wanted = str(twin.input == "real").lower()
+            yield (*path, "analog"), f"must be {wanted} behind train.twin with input: {twin.input}"

@@ -17,7 +17,7 @@ class ToCoding(Normalisation):
     neurons: dict[str, float | bool | str] = Field(default_factory=dict)
     """Parameters of that model; absent: v_threshold 1 (burst: 1/8), amplitude of rate = v_threshold."""
     neuron_thresholds: bool = False
-    """v_threshold times the neuron's own percentile of activation over that of the layer's largest neuron."""
+    """v_threshold times the neuron's own percentile of activation over the layer's scale."""
     rule: Literal["neuron_percentile", "percentile", "layer_max", "channel", "diehl", "model", "none"] = "percentile"
     output_scale: bool | None = None
     """Divide the outputs by a number, too; changes no class. Absent: where the output layer spikes (readout.kind)."""

@@ -45,10 +45,11 @@ class Normalisation(Strict):
 
     rule: Literal["neuron_percentile", "percentile", "layer_max", "channel", "diehl", "model", "none"] = "neuron_percentile"
     """Scale of a layer: neuron_percentile: the largest of its neurons' percentiles over samples; percentile: of all its
-    activations pooled; layer_max, channel: the largest; diehl: the largest of activations and weights; model: from weights;
-    none: 1, for a network that was trained with activations in [0, 1]."""
+    activations pooled; channel: of each channel, the largest of its neurons' percentiles; layer_max: the
+    largest; diehl: the largest of activations and weights; model: from weights; none: 1, for a network that was trained with
+    activations in [0, 1]."""
     percentile: Annotated[float, Field(gt=0, le=100)] = 99.9
-    """For the two percentile rules."""
+    """For the rules neuron_percentile, percentile and channel, and for neuron_thresholds."""
     output_scale: bool = True
     """Divide the outputs by a number, too; changes no class."""
     statistics: StatisticsFile | None = None

@@ -45,7 +45,8 @@ class ToT2fsnn(Normalisation):
     tau: Positive = 20.0
     """Time constant of the kernels, steps; where the optimisation starts."""
     kernels: KernelFile | None = None
-    """Kernels of all layers; an `optimise` section goes on from them."""
+    """Kernels of all layers; an `optimise` section goes on from them. Absent: those that `train.twin` left with the weights,
+    or tau."""
     t_fire_start: Positive = 80
     """Steps from the fire window of one layer to that of the next; less than t_fire_duration: early firing."""
     t_fire_duration: Positive = 80
@@ -60,7 +61,7 @@ class ToT2fsnn(Normalisation):
     robust: Annotated[int, Field(ge=0)] | None = None
     """Noise-robust: hidden neurons may spike in so many further steps, weights are scaled to match."""
     noise: Noise | None = None
-    """On the spikes of the input and of every hidden layer."""
+    """On the spikes of the input (analog values have none) and of every hidden layer."""
     clock: Literal["auto", "gated", "grid"] = "auto"
     dt: PositiveTime = 1.0
     dtype: Literal["float32", "float64"] = "float32"
