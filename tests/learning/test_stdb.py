@@ -1,5 +1,6 @@
 """Training of hybrid networks: its forward is the engine's, its gradients are the twin's and those of plain autograd."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -319,6 +320,20 @@ def test_schedules_aborts_and_refusals():
         stdb.train(start(), problem(), {**QUICK, "validation": 96})
     with pytest.raises(DataError, match="samples have shape"):
         stdb.train(start(), (np.zeros((4, 5, 5, 2), np.float32), np.zeros(4, int)), QUICK)
+
+
+def test_what_cannot_be_trained_through_is_refused_at_once():
+    deep = start()  # three spiking layers: a spike is at the output in the fourth step
+    for how, words in (({"steps": 3}, "steps must be at least 4, got 3"), ({"truncate": 3}, "truncate must be 0 or at least 4")):
+        with pytest.raises(ModelError, match=words):
+            stdb.train(deep, problem(), {**QUICK, **how})
+        stdb.train(start(propagation="same_step"), problem(), {**QUICK, **how, "epochs": 1})
+    stdb.train(deep, problem(), {**QUICK, "steps": 4, "truncate": 4, "epochs": 1})
+    masks = [layer for layer in deep.graph.layers if layer.name != "drop2"]  # those of dense layers stay
+    bare = replace(deep, graph=replace(deep.graph, layers=masks))
+    with pytest.raises(ModelError, match=r"dropout 0\.3 has nothing to act on"):
+        stdb.train(bare, problem(), {**QUICK, "dropout": 0.3})
+    stdb.train(bare, problem(), {**QUICK, "dropout": 0.0, "epochs": 1})
 
 
 def test_the_spike_timing_table():

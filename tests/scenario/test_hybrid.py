@@ -49,7 +49,7 @@ def outcome(folder, *sets, out="run"):
 
 def problems(folder, *sets):
     with pytest.raises(EventsnnError) as found:
-        outcome(folder, *sets, out="bad")
+        outcome(folder, *sets, out=f"bad{len(list(folder.glob('bad*')))}")
     return str(found.value)
 
 
@@ -68,9 +68,18 @@ def test_a_converted_network_can_be_taken_up_again(folder):
     (folder / "s.yml").write_text(text[:start] + text[end:])
     again = outcome(folder, out="again")
     assert again.metrics["raster_sha256"] == result.metrics["raster_sha256"] and not report(again)["differs"]
-    other = outcome(folder, "convert.leak=0.9", out="other")
-    assert report(other)["differs"] == {"leak": {"scenario": 0.9, "file": 1.0}}
+    assert not again.content["warnings"]
+    sets = "convert.leak=0.9", "convert.v_init=0.5", "convert.propagation=same_step"
+    other = outcome(folder, *sets, out="other")
+    assert report(other)["differs"] == {"propagation": {"scenario": "same_step", "file": "pipelined"},
+                                        "v_init": {"scenario": 0.5, "file": 0.0}, "leak": {"scenario": 0.9, "file": 1.0}}
+    assert other.content["warnings"][1:] == [f"convert.{key}, the stored network was made with {own}, which is what ran"
+                                             for key, own in (("v_init is 0.5", 0.0), ("leak is 0.9", 1.0))]
+    assert "convert.leak is 0.9, the stored" in (other.folder / "report.html").read_text("utf-8")
     assert other.metrics["raster_sha256"] == result.metrics["raster_sha256"]
+    # thresholds are those of one input
+    assert "gain 0.9, this is gain 1.0" in problems(folder, "encode.gain=1")
+    assert "input 'poisson', this is input 'direct'" in problems(folder, "encode={code: constant}")
 
 
 def test_stored_thresholds_must_be_there(folder):
@@ -146,7 +155,7 @@ train:
     assert "the network is trained on values in [-1, 1]" in problems(folder, "data.range=[0, 1]")
     other = build("hybrid", input_shape=(28, 28, 1), net="vgg5", n_out=10, width=1 / 16, hidden=(9,))
     save_graph(folder / "start.h5", other)
-    assert "partial: true" in problems(folder, "train.warm_start.file=start.h5", "seed=1")
+    assert "partial: true" in problems(folder)
 
 
 def test_a_file_with_impossible_thresholds_is_refused(folder):

@@ -123,6 +123,16 @@ def test_mistakes_are_named(text, overrides, words):
         resolved(text, overrides)
 
 
+@pytest.mark.parametrize("overrides, words", [
+    (["learn.steps=2"], "learn: stdb: steps must be at least 3, got 2"), (["learn.truncate=2"], "truncate must be 0 or at least 3"),
+    (["learn.dropout=0.3"], "nothing to act on"), (["run.duration=2 ms", "run.every=1 ms"], "run.duration: a spike takes 2 steps"),
+])  # fmt: skip
+def test_depth_is_judged_before_thresholds_are_looked_for(tmp_path, monkeypatch, overrides, words):
+    monkeypatch.setattr("eventsnn.conversion.balance.balance", None)
+    with pytest.raises(ScenarioError, match=words):
+        run_scenario(resolved(HYBRID, ["train.settings.epochs=1", *overrides]), tmp_path / "run")
+
+
 def test_without_pytorch_the_extra_is_named(tmp_path, monkeypatch):
     text = HYBRID.replace(TRAINED, "format: 1\ntitle: small\ndata: {name: digits, start: 2000, limit: 30}\n"
                           "network: {source: {file: 'shipped:mnist_fc.h5'}}\n")  # fmt: skip

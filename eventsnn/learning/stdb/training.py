@@ -17,6 +17,7 @@ from eventsnn.ann.device import choose_device, torch_mode
 from eventsnn.ann.torch_net import torch
 from eventsnn.conversion.hybrid_build import nodes_of
 from eventsnn.errors import DataError, RunError
+from eventsnn.learning.stdb.checks import check_fits, check_images
 from eventsnn.learning.stdb.net import StdbNet
 from eventsnn.learning.stdb.settings import StdbResult, StdbSettings
 from eventsnn.random import key, uniform
@@ -49,13 +50,17 @@ def train(hybrid, dataset, settings, *, checkpoint=None, progress=None):
 
     Raises
     ------
+    ModelError
+        If the network is too deep for `steps` or `truncate`, or has no masks for `dropout`.
     DataError
         If data do not fit the network, or the checkpoint is damaged or belongs to another run.
     RunError
         If the loss is not finite, or a GPU is asked for and missing.
     """
     started, settings = time.perf_counter(), StdbSettings.of(settings)
+    check_fits(hybrid, settings)
     images, labels = check_data(hybrid.graph, dataset)
+    check_images(images, settings)
     device = choose_device(settings.device)
     with torch_mode(settings, device):
         trainer = _Trainer(hybrid, images, labels, settings, device)
@@ -115,10 +120,6 @@ class _Trainer:
 
     def __init__(self, hybrid, images, labels, settings, device):
         self.settings, self.device, self.identity, self.start = settings, device, "", hybrid
-        if settings.validation >= len(images):
-            raise DataError(f"stdb: validation takes {settings.validation} of {len(images)} images, none is left")
-        if (settings.shift or settings.flip) and images.ndim < 3:
-            raise DataError(f"stdb: shift and flip need images (n, y, x[, channel]), got shape {images.shape}")
         split = np.argsort(uniform(key(settings.seed, "stdb split"), 0, 0, len(images)), kind="stable")
         cut = len(split) - settings.validation
         self.parts = split[:cut], np.sort(split[cut:])
