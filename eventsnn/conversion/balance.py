@@ -36,7 +36,8 @@ def balance(
     steps, batch : int, optional
         Steps of a run, and images that are drawn for each layer.
     scale : float, optional
-        Factor on the thresholds that were found, once all are; smaller for few steps, > 0.
+        Factor on the thresholds that were found, once all are; smaller for few steps, > 0. Neither it nor the next two go with
+        the rule ``none``.
     offset : float, optional
         Added after that.
     decimals : int, optional
@@ -113,6 +114,8 @@ def _check(rule, percentile, steps, batch, scale, offset, decimals, default_thre
             raise ModelError(f"balancing: {name} must be > 0, got {value!r}")
     if not np.isfinite(offset):
         raise ModelError(f"balancing: offset must be a finite number, got {offset!r}")
+    if rule == "none" and (scale, offset, decimals) != (1.0, 0.0, None):
+        raise ModelError("balancing: rule 'none' finds nothing to scale, shift or round; leave scale, offset and decimals away")
     if not 0 < percentile <= 100:
         raise ModelError(f"balancing: percentile must be in (0, 100], got {percentile!r}")
 
@@ -142,6 +145,8 @@ def _activations(hybrid, x, percentile, nodes):
     if any(node.in_block for node in nodes):
         raise ModelError("balancing: rule 'activation' scales layer by layer, and a residual block adds two layers of different "
                          "scale; use rule maximum or percentile")  # fmt: skip
+    if hybrid.clip and hybrid.input == "poisson":  # what spikes at every step counts as that
+        x = np.clip(x, -1 / hybrid.gain, 1 / hybrid.gain)
     scales = layer_scales(fold_batch_norm(hybrid.graph), x, rule="percentile", percentile=percentile, output=False)
     levels = [_positive(scales[node.name], node.name) for node in nodes]
     first = hybrid.gain if hybrid.input == "poisson" else 1.0

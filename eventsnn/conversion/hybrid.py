@@ -8,7 +8,9 @@ from eventsnn.conversion.hybrid_build import build, nodes_of, spiking_layers
 from eventsnn.errors import DataError, ModelError
 from eventsnn.settings import check_choices
 
-CHOICES = {"propagation": ("pipelined", "same_step"), "input": ("poisson", "direct"), "v_init": (0, 0.5)}
+FLAGS = (False, True)
+CHOICES = {"propagation": ("pipelined", "same_step"), "input": ("poisson", "direct"), "v_init": (0, 0.5), "clip": FLAGS,
+           "strict": FLAGS}  # fmt: skip
 META = "hybrid"
 
 
@@ -34,6 +36,10 @@ class HybridNet:
         Signed Bernoulli spikes, or the value itself at every step.
     gain : float, optional
         Poisson: probability of a spike per step at |x| = 1; > 0.
+    clip : bool, optional
+        Poisson: let values with |x| gain above 1 spike at every step, instead of refusing them.
+    strict : bool, optional
+        Fire above the threshold only; False: at it, too, as rounding does, which takes a half up.
 
     Raises
     ------
@@ -44,7 +50,7 @@ class HybridNet:
     -----
     v = u[t-1] / theta - 1, s[t] = (v > 0), u[t] = lambda u[t-1] + W z[t] - theta s[t] (pipelined), or
     u[t] = lambda u[t-1] + W z[t] - theta s[t-1], s[t] = (u[t] > theta) (same_step); y[t] = y[t-1] + W_out z_L[t]
-    (hybrid-stdb 2.2 - 2.4, 2.9).
+    (hybrid-stdb 2.2 - 2.4, 2.9); >= for > where not strict.
     """
 
     graph: object
@@ -54,6 +60,8 @@ class HybridNet:
     propagation: str = "pipelined"
     input: str = "poisson"
     gain: float = 1.0
+    clip: bool = False
+    strict: bool = True
 
     def __post_init__(self):
         """Check every number against the layers."""
@@ -90,7 +98,8 @@ class HybridNet:
     def settings(self):
         """Return everything but the graph as plain data."""
         return {"thresholds": list(self.thresholds), "leaks": list(self.leaks), "v_init": float(self.v_init),
-                "propagation": self.propagation, "input": self.input, "gain": float(self.gain)}  # fmt: skip
+                "propagation": self.propagation, "input": self.input, "gain": float(self.gain), "clip": bool(self.clip),
+                "strict": bool(self.strict)}  # fmt: skip
 
 
 def _numbers(values, what, names):
@@ -134,7 +143,7 @@ def encode(hybrid, x, *, steps, seed=0, dt_ms=1.0, sample_ids=None):
     ----------
     hybrid : HybridNet
     x : array_like, shape (n, *input_shape)
-        In [-1, 1] / gain for Poisson input; any finite values for direct input.
+        In [-1, 1] / gain for Poisson input, unless it clips; any finite values for direct input.
     steps : int
         Duration.
     seed, dt_ms, sample_ids : optional
@@ -149,7 +158,8 @@ def encode(hybrid, x, *, steps, seed=0, dt_ms=1.0, sample_ids=None):
     x = hybrid.graph.as_inputs(x)
     if hybrid.input == "direct":
         return ENCODERS["constant"].encode(x)
-    return ENCODERS["poisson"].encode(x, steps=steps, gain=hybrid.gain, seed=seed, dt_ms=dt_ms, sample_ids=sample_ids)
+    return ENCODERS["poisson"].encode(x, steps=steps, gain=hybrid.gain, seed=seed, dt_ms=dt_ms, sample_ids=sample_ids,
+                                      clip=hybrid.clip)  # fmt: skip
 
 
 def save_hybrid(path, hybrid, *, dtype=None):

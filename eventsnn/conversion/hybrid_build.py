@@ -186,8 +186,8 @@ def _population(node, hybrid, setting, dtype, silent):
     if setting is None:
         return Population(node.name, node.shape, silent, values, dtype)
     threshold, leak = setting
-    values |= {"v_threshold": threshold, "leak": leak, "v_init": hybrid.v_init * threshold, "strict": True, "reset": "subtract",
-               "reset_at": RESET_AT[hybrid.propagation]}  # fmt: skip
+    values |= {"v_threshold": threshold, "leak": leak, "v_init": hybrid.v_init * threshold, "strict": hybrid.strict,
+               "reset": "subtract", "reset_at": RESET_AT[hybrid.propagation]}  # fmt: skip
     return Population(node.name, node.shape, "lif" if node.shortcut is None else "lif_shortcut", values, dtype)
 
 

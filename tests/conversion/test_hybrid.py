@@ -130,6 +130,12 @@ def test_at_the_threshold_it_is_silent():
         assert spikes_of(HybridNet(chain(1), [2.0], propagation=propagation), [1], [2.0], 5)[0]["l0"] == []
 
 
+@pytest.mark.parametrize("propagation", ["pipelined", "same_step"])
+def test_where_it_is_not_strict_it_fires_at_the_threshold(propagation):
+    hybrid = HybridNet(chain(1), [2.0], propagation=propagation, strict=False)
+    assert spikes_of(hybrid, [1], [2.0], 5)[0]["l0"] == ([2] if propagation == "pipelined" else [1])
+
+
 def test_the_leak_comes_before_the_reset():
     hybrid = HybridNet(chain(1), [2.0], [0.5])
     _, result = spikes_of(hybrid, [0], [3.0], 2)
@@ -179,7 +185,7 @@ def test_poisson_input_has_three_values_and_saturates():
 
 
 def test_files_keep_every_bit(tmp_path):
-    hybrid = hybrid_of(graph_of("resnet8", 5), 6, 0.9, "same_step", input="direct", v_init=0.5)
+    hybrid = hybrid_of(graph_of("resnet8", 5), 6, 0.9, "same_step", input="direct", v_init=0.5, strict=False, clip=True)
     for name in ("net.h5", "net.npz"):
         save_hybrid(tmp_path / name, hybrid)
         found = load_hybrid(tmp_path / name)

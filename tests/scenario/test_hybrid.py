@@ -59,7 +59,7 @@ def report(result):
 
 def test_a_converted_network_can_be_taken_up_again(folder):
     result = outcome(folder)
-    found = next(result.folder.glob("stages/convert-*/hybrid.h5"))
+    found = result.folder / "hybrid.h5"
     hybrid = load_hybrid(found)
     assert hybrid.settings() == report(result)["hybrid"] and hybrid.gain == 0.9
     (folder / "net.h5").write_bytes(found.read_bytes())
@@ -112,7 +112,10 @@ def test_energy_is_made_of_counted_operations(folder):
 
 def test_contradictions_are_named(folder):
     assert "poisson or constant" in problems(folder, "encode={code: phase}")
-    assert "must be that of data" in problems(folder, "convert.calibration.data.range=[0, 1]")
+    assert "must be that of data: [-1, 1]" in problems(folder, "convert.calibration.data.range=[0, 1]")
+    assert "data.standardise: must be that of data: false" in problems(folder, "convert.calibration.data.standardise=true")
+    assert "calibration.data.crop: must be that of data: 24" in problems(folder, "data.crop=24")
+    assert "in every step: remove gain" in problems(folder, "encode={code: constant, schedule: first}")
     assert "a spike takes 4 steps" in problems(folder, "run.duration=4 ms", "run.every=2 ms")
     crossing = outcome(folder, "run.duration=4 ms", "run.every=2 ms", "convert.propagation=same_step", out="short")
     assert crossing.metrics["samples"] == 3
@@ -127,6 +130,12 @@ def test_the_range_reaches_the_encoder(folder):
     signed = load_samples(loaded, loaded.spec.data)
     plain = load_samples(loaded, loaded.spec.data.model_copy(update={"range": [0.0, 1.0]}))
     assert np.allclose(signed.x, 2 * plain.x - 1) and signed.x.dtype == np.float32 and signed.sha256 != plain.sha256
+
+
+def test_the_encoder_clips_in_balancing_too(folder):
+    assert "or clip" in problems(folder, "encode.gain=2")
+    result = outcome(folder, "encode={code: poisson, gain: 2, clip: true}")
+    assert report(result)["hybrid"]["clip"] and report(result)["hybrid"]["strict"]
 
 
 def test_masks_are_part_of_a_run(folder):

@@ -1,5 +1,7 @@
 """What a training of a hybrid network refuses before it starts: settings that the network cannot follow, images it cannot see."""
 
+import numpy as np
+
 from eventsnn.ann.layers import Dropout
 from eventsnn.conversion.hybrid_build import nodes_of, relays_of
 from eventsnn.errors import DataError, ModelError
@@ -29,7 +31,7 @@ def check_fits(hybrid, settings):
                          "steps to the first layer, which a shorter piece forgets on its way")  # fmt: skip
     if settings.dropout and not any(isinstance(layer, Dropout) and len(shape) == 3 for shape, layer in _relays(hybrid.graph)):
         raise ModelError(f"stdb: dropout {settings.dropout} has nothing to act on: it is the rate of the dropout layers behind "
-                         "convolutions, of which the network has none; make its source with some, or leave dropout away")  # fmt: skip
+                         "convolutions, of which the network has none; make its source with some, or remove it")  # fmt: skip
 
 
 def _relays(graph):
@@ -41,19 +43,49 @@ def _relays(graph):
     return found
 
 
-def check_images(images, settings):
-    """Refuse images of which none is left to learn from, or that cannot be moved.
+def check_inputs(hybrid, images, ids=None):
+    """Refuse images that the encoder of a run would refuse, too.
 
     Parameters
     ----------
+    hybrid : HybridNet
+    images : ndarray, shape (n, ...)
+        Numbers, as the network takes them.
+    ids : ndarray, optional
+        Number of each sample.
+
+    Raises
+    ------
+    DataError
+        If there is none, a value is not finite, or beyond what Poisson spikes can say; if there is not one number per sample.
+    """
+    if not len(images):
+        raise DataError("stdb: needs at least one image, got none")
+    most = max(float(images.max()), -float(images.min()))
+    if not np.isfinite(most):  # also of NaN, which max and min hand on
+        raise DataError("stdb: images must be finite, got NaN or infinity")
+    if hybrid.input == "poisson" and not hybrid.clip and most * hybrid.gain > 1:
+        raise DataError(f"stdb: images reach {most:g}, a spike in every step says {1 / hybrid.gain:g} (gain {hybrid.gain:g}): "
+                        "scale the values, lower gain, or clip")  # fmt: skip
+    if ids is not None and (ids.shape != (len(images),) or ids.dtype.kind not in "iu"):
+        raise DataError(f"stdb: ids must be one whole number per sample ({len(images)}), got {ids.dtype} {ids.shape}")
+
+
+def check_images(hybrid, images, settings):
+    """Refuse images to learn from: as `check_inputs`, if none is left for training, or if they cannot be moved.
+
+    Parameters
+    ----------
+    hybrid : HybridNet
     images : ndarray
-        As `eventsnn.ann.batches.check_data` returns them.
+        As the network takes them.
     settings : StdbSettings
 
     Raises
     ------
     DataError
     """
+    check_inputs(hybrid, images)
     if settings.validation >= len(images):
         raise DataError(f"stdb: validation takes {settings.validation} of {len(images)} images, none is left")
     if (settings.shift or settings.flip) and images.ndim < 3:

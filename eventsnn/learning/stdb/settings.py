@@ -150,6 +150,10 @@ class StdbSettings:
         """Return the settings as plain data."""
         return asdict(self)
 
+    def seen(self, logits, elapsed):
+        """Return what the loss sees of the output after so many steps."""
+        return logits / elapsed if self.logits == "mean" or self.truncate else logits
+
     def rate_of(self, epoch):
         """Return the learning rate of an epoch, counted from 1.
 

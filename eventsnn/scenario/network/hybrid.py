@@ -4,6 +4,8 @@ from dataclasses import replace
 
 CODES = {"poisson": "poisson", "constant": "direct"}
 NEEDS_IMAGES = ("maximum", "percentile", "activation")
+# Keys of the rules that look at no images; the others share theirs, so that one can be tried for another by its name alone.
+OWN_KEYS = {"none": {"default_threshold"}, "stored": set(), "qcfs": set()}
 
 
 def to_hybrid(loaded, graph, calibration, options):
@@ -75,12 +77,16 @@ def unbalanced(loaded, graph, options):
     """
     from eventsnn.conversion.hybrid import HybridNet, hybrid_of
     from eventsnn.conversion.hybrid_build import spiking_layers
-    from eventsnn.conversion.qcfs import from_qcfs
+    from eventsnn.conversion.qcfs import SCALED, from_qcfs
+    from eventsnn.errors import ModelError
 
     if options["balance"]["rule"] == "qcfs":
         return from_qcfs(graph, charge=options["v_init"])
     if options["balance"]["rule"] == "stored":
-        return hybrid_of(graph)
+        return replace(hybrid_of(graph), clip=_input(loaded)["clip"])
+    if SCALED in graph.meta:
+        raise ModelError("the source is a converted clip-floor-shift network, whose weights carry its tops; take balance.rule "
+                         "'stored'")  # fmt: skip
     names = spiking_layers(graph)
     modes = {key: options[key] for key in ("propagation", "v_init")} | _input(loaded)
     return HybridNet(graph, [1.0] * len(names), [options["leak"]] * len(names), **modes)
@@ -91,7 +97,7 @@ def _input(loaded):
     from eventsnn.scenario.rules.sections import encoders
 
     code = next(iter(encoders(loaded.spec).values()))
-    return {"input": CODES[code.code], "gain": code.gain if code.code == "poisson" else 1.0}
+    return {"input": CODES[code.code], "gain": getattr(code, "gain", 1.0), "clip": getattr(code, "clip", False)}
 
 
 def balanced(loaded, start, calibration, options):
@@ -132,10 +138,11 @@ def _differs(loaded, hybrid, options):
     from eventsnn.scenario.simulate.encode import steps_of
 
     own = hybrid.settings()
-    for key, value in _input(loaded).items():
-        if own[key] != value and (key != "gain" or hybrid.input == "poisson"):
+    given = _input(loaded)
+    for key in ("input", "gain") if hybrid.input == "poisson" else ("input",):
+        if own[key] != given[key]:
             raise loaded.error(("encode",), f"the thresholds stored in the source are for {key} {own[key]!r}, this is {key} "
-                               f"{value!r}; encode as the file says, or balance anew")  # fmt: skip
+                               f"{given[key]!r}; encode as the file says, or balance anew")  # fmt: skip
     leaks = set(hybrid.leaks)
     own |= {"leak": hybrid.leaks[0] if len(leaks) == 1 else list(hybrid.leaks)}
     asked = {key: options[key] for key in ("propagation", "v_init", "leak")}
@@ -185,8 +192,8 @@ def check(spec, codes):
     for path, code in codes.items():
         if code.code not in CODES:
             yield (*path, "code"), f"a hybrid network takes poisson or constant (direct) input, got {code.code!r}"
-        elif code.code == "constant" and (code.gain != 1 or code.noise):
-            yield path, "direct input is the value itself: remove gain and noise"
+        elif code.code == "constant" and (code.gain != 1 or code.noise or code.schedule != "every"):
+            yield path, "direct input is the value itself in every step: remove gain, noise and schedule"
         elif code.code == "poisson" and code.amplitude != 1:
             yield (*path, "amplitude"), "thresholds are balanced with spikes of amplitude 1: remove it"
     rule = spec.convert.balance.rule
@@ -194,14 +201,37 @@ def check(spec, codes):
         yield ("convert", "calibration"), f"required: balance.rule {rule!r} looks at images"
     if rule not in NEEDS_IMAGES and spec.convert.calibration is not None:
         yield ("convert", "calibration"), f"balance.rule {rule!r} looks at no images; remove it"
+    written = spec.convert.balance.model_fields_set
+    for key in sorted(written - {"rule"} - OWN_KEYS.get(rule, written)):
+        yield ("convert", "balance", key), f"says nothing to balance.rule {rule!r}; remove it"
     if rule == "qcfs":
         yield from _qcfs(spec, codes)
     if spec.run is None or spec.run.duration is None:
         yield ("run", "duration"), "required: a hybrid network has no end of its own, for example 100 ms"
-    if (spec.data is not None and spec.convert.calibration is not None
-            and spec.data.range != spec.convert.calibration.data.range):  # fmt: skip
-        low, high = spec.data.range
-        yield ("convert", "calibration", "data", "range"), f"must be that of data: [{low:g}, {high:g}]"
+    if spec.convert.calibration is not None:
+        yield from prepared_alike(spec, ("convert", "calibration", "data"), spec.convert.calibration.data)
+
+
+def prepared_alike(spec, path, own):
+    """Find samples that reach the network otherwise than those of `data`.
+
+    Parameters
+    ----------
+    spec : Scenario
+    path : tuple
+        Where these samples stand.
+    own : DataSpec
+
+    Yields
+    ------
+    path : tuple
+    problem : str
+    """
+    for key in ("range", "standardise", "crop") if spec.data is not None else ():
+        wanted = getattr(spec.data, key)
+        if getattr(own, key) != wanted:
+            shown = f"[{wanted[0]:g}, {wanted[1]:g}]" if key == "range" else "null" if wanted is None else str(wanted).lower()
+            yield (*path, key), f"must be that of data: {shown}"
 
 
 def _qcfs(spec, codes):
