@@ -85,6 +85,8 @@ def test_initial_weights_have_the_stated_spread():
 
 def test_what_the_builder_refuses():
     for options, match in (({"net": "vgg7"}, "net must be one of"), ({"kernel": 4}, "odd"), ({"width": 0}, "width"),
+                           ({"width": "1"}, "width"), ({"hidden": 5}, "list"), ({"net": "resnet8", "kernel": 5}, "of a VGG"),
+                           ({"hidden": "ab"}, "hidden"), ({"hidden": None}, "hidden"), ({"hidden": (7.9,)}, "hidden"),
                            ({"hidden": [0]}, "dense1"), ({"dropout": 1.5}, "rate")):  # fmt: skip
         with pytest.raises(ModelError, match=match):
             small(**{"net": "vgg5", **options})

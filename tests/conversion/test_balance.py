@@ -126,7 +126,9 @@ def test_what_is_refused():
     with pytest.raises(ModelError, match="did you mean 'percentile'"):
         balance(start(), images(), rule="percentle")
     for options, match in (({"steps": 0}, "steps"), ({"scale": 0}, "scale"), ({"percentile": 0}, "percentile"),
-                           ({"batch": 1.5}, "batch"), ({"default_threshold": -1}, "default_threshold")):  # fmt: skip
+                           ({"batch": 1.5}, "batch"), ({"scale": "a"}, "scale"),
+                           ({"percentile": "a"}, "percentile"), ({"decimals": 400}, "decimals"), ({"offset": None}, "offset"),
+                           ({"default_threshold": -1}, "default_threshold")):  # fmt: skip
         with pytest.raises(ModelError, match=match):
             balance(start(), images(), **options)
     for more in ({"scale": 0.7}, {"offset": 0.1}, {"decimals": 2}):

@@ -313,7 +313,9 @@ def test_schedules_aborts_and_refusals():
     none = stdb.train(start(), problem(), {**QUICK, "epochs": 0})
     assert none.epoch == 0 and none.hybrid.thresholds == start().thresholds
     for bad, words in (({"gama": 1}, "gamma"), ({"steps": 0}, "steps"), ({"cutoff": 0}, "cutoff"), ({"dropout": 1.0}, "dropout"),
-                       ({"surrogate": "triangle"}, "linear"), ({"lr_interval": [0.9, 0.6]}, "ascending")):  # fmt: skip
+                       ({"surrogate": "triangle"}, "linear"), (None, "settings must be a dict"),
+                       ({"flip": "no"}, "flip must be True or False"), ({"thresholds": "yes"}, "thresholds must be True"),
+                       ({"lr_interval": 0.5}, "list of shares"), ({"lr_interval": [0.9, 0.6]}, "ascending")):  # fmt: skip
         with pytest.raises(ModelError, match=words):
             StdbSettings.of(bad)
     with pytest.raises(DataError, match="none is left"):

@@ -133,6 +133,8 @@ class StdbSettings:
 
     def __post_init__(self):
         """Check every value."""
+        if not isinstance(self.lr_interval, list | tuple):
+            raise ModelError(f"stdb: lr_interval must be a list of shares of the epochs, got {self.lr_interval!r}")
         object.__setattr__(self, "lr_interval", tuple(self.lr_interval))
         check_choices(self, CHOICES, "stdb")
         check_numbers(self, RANGES, "stdb")
