@@ -120,7 +120,7 @@ def as_numbers(values, where, kinds="fiu", error=ModelError):
 
 
 def check_numbers(settings, ranges, what):
-    """Refuse settings of which a number is out of its range, or not whole where its field is an int.
+    """Refuse settings of which a number is out of its range or not whole as its field is, or a truth value is none.
 
     Parameters
     ----------
@@ -136,6 +136,9 @@ def check_numbers(settings, ranges, what):
         As `check_number`.
     """
     kinds = {f.name: f.type for f in fields(settings)}
+    for name in (name for name, kind in kinds.items() if kind is bool):
+        if not isinstance(got := getattr(settings, name), bool | np.bool_):  # "no" would count as true
+            raise ModelError(f"{what}: {name} must be True or False, got {got!r}")
     for interval, names in ranges.items():
         for name in names:
             check_number(getattr(settings, name), interval, f"{what}: {name}", kinds[name])
@@ -181,9 +184,11 @@ def settings_from(kind, values, what):
     Raises
     ------
     ModelError
-        If a key is unknown; the nearest is suggested.
+        If they are neither, or a key is unknown; the nearest is suggested.
     """
     if isinstance(values, kind):
         return values
+    if not isinstance(values, dict):
+        raise ModelError(f"{what}: settings must be a dict or {kind.__name__}, got {type(values).__name__}")
     check_known(values, [f.name for f in fields(kind)], what)
     return kind(**values)

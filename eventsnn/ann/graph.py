@@ -152,7 +152,10 @@ class LayerGraph:
         numpy.ndarray
             shape (n, *input_shape); bytes (uint8) are not rescaled here.
         """
-        x = np.asarray(x)
+        try:
+            x = np.asarray(x)
+        except ValueError:
+            raise ModelError("inputs: must be numbers of one shape, got a ragged list") from None
         given, own = x.shape[1:], self.input_shape
         fits = given == own or (given and (len(own) == 1 or (*given, 1) == own) and int(np.prod(given)) == np.prod(own))
         if x.ndim < 1 or x.dtype.kind not in "fiu" or not fits:

@@ -10,7 +10,7 @@ from eventsnn.ann.initialise import normal
 from eventsnn.ann.layers import AveragePool2d, Conv2d, Dense, Dropout, Flatten, ReLU
 from eventsnn.ann.residual import Residual
 from eventsnn.errors import ModelError
-from eventsnn.settings import check_choice
+from eventsnn.settings import as_numbers, check_choice, check_number
 
 DENSE_SPREAD = 0.01
 VGGS = {
@@ -74,20 +74,23 @@ def hybrid_net(
     check_choice(net, NETS, "architecture: net")
     if isinstance(kernel, bool) or not isinstance(kernel, int) or kernel < 1 or kernel % 2 == 0:
         raise ModelError(f"architecture: kernel must be an odd whole number >= 1, got {kernel!r}")
-    if not (math.isfinite(width) and width > 0):
-        raise ModelError(f"architecture: width must be > 0, got {width!r}")
+    check_number(width, "(0, inf)", "architecture: width")
+    widths = as_numbers(hidden, "architecture: hidden", "iu")
+    if widths.ndim != 1:
+        raise ModelError(f"architecture: hidden must be a list of whole numbers, got {hidden!r}")
+    if net in RESNETS and kernel != 3:
+        raise ModelError(f"architecture: kernel is that of a VGG, got {kernel} with '{net}', which has 3 x 3; remove it")
     shape = image_shape(input_shape, f"'{net}'")
     make = _Maker(seed, shape, kernel, dropout, hidden_dropout, width)
     if net in VGGS:
         make.features(VGGS[net])
-        widths = [int(width) for width in hidden]
     else:
         make.features((64, 64, 64, "A"))
         for stage, blocks in enumerate(RESNETS[net]):
             for block in range(blocks):
                 make.block(STAGES[stage], 2 if stage > 0 and block == 0 else 1)
-        widths = []
-    make.classifier(widths, n_out)
+        widths = widths[:0]
+    make.classifier(widths.tolist(), n_out)
     return LayerGraph(shape, make.layers, name or net)
 
 

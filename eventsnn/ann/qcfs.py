@@ -6,6 +6,7 @@ import numpy as np
 
 from eventsnn.ann.layers import WEIGHTED, AveragePool2d, BatchNorm, Dropout, MaxPool2d, ReLU
 from eventsnn.ann.quantised import Qcfs
+from eventsnn.ann.residual import Residual
 from eventsnn.errors import ModelError
 
 PIECE_BYTES = 2**26
@@ -34,7 +35,7 @@ def to_qcfs(graph, x, *, levels=8, percentile=99.7):
     Raises
     ------
     ModelError
-        If there is no ReLU, a layer is silent on all samples, or an option is out of range.
+        If there is no ReLU, or a residual block, a layer is silent on all samples, or an option is out of range.
 
     Notes
     -----
@@ -49,6 +50,9 @@ def to_qcfs(graph, x, *, levels=8, percentile=99.7):
     if not any(isinstance(layer, ReLU) for layer in graph.layers):
         raise ModelError("qcfs: the network has no ReLU to replace")
     for layer in graph.layers:
+        if isinstance(layer, Residual):
+            layer.complain("adds two layers of different range, whose spikes would need two sizes: clip-floor-shift networks "
+                           "have no residual blocks")  # fmt: skip
         if isinstance(layer, ReLU):
             layer = Qcfs(layer.name, _top(layer, value, percentile), levels)
         elif isinstance(layer, MaxPool2d):

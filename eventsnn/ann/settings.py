@@ -151,7 +151,7 @@ class TrainSettings:
         """Check every value."""
         check_choices(self, CHOICES, "training")
         check_numbers(self, RANGES, "training")
-        parts = tuple(self.lr_interval)
+        parts = tuple(self.lr_interval) if isinstance(self.lr_interval, list | tuple) else (None,)
         if not all(isinstance(f, int | float) and not isinstance(f, bool) and 0 <= f <= 1 for f in parts):
             raise ModelError(f"training: lr_interval must be parts of all epochs, each in [0, 1], got {self.lr_interval!r}")
         object.__setattr__(self, "lr_interval", parts)

@@ -10,6 +10,7 @@ from eventsnn.ann.torch_quantised import ClipFloorShift, RoundedReLU, functional
 
 # Batch norm while training: new = 0.9 old + 0.1 batch, PyTorch's default.
 NORM_MOMENTUM = 0.1
+LEAST_TOP = 1e-3  # trained ranges of activations stay above it, times their initial value
 
 
 def _tensor(array, dtype):
@@ -70,12 +71,18 @@ class _KBitConv(_Conv):
         return k_bit_weights(self.weight, self.bits)
 
 
-class _Qcfs(nn.Module):
+class ClipFloorShiftLayer(nn.Module):
     """Twin of a Qcfs layer."""
 
     def __init__(self, layer, shape, dtype):
         super().__init__()
         self.top, self.levels = nn.Parameter(_tensor(layer.top, dtype)), layer.levels
+        self.least = LEAST_TOP * float(layer.top[0])
+
+    def keep_in_range(self):
+        """Lift a top that a step of training has taken to 0 or below, where there is no such activation."""
+        with torch.no_grad():
+            self.top.clamp_(min=self.least)
 
     def forward(self, x):
         return ClipFloorShift.apply(x.to(self.top.dtype), self.top, self.levels)
@@ -184,7 +191,8 @@ def module_of(layer, shape, dtype):
     return _MODULES[type(layer)](layer, shape, dtype)
 
 
-_MODULES = {Conv2d: _Conv, TernaryConv2d: _TernaryConv, KBitConv2d: _KBitConv, Dense: _Dense, BatchNorm: _Norm, Qcfs: _Qcfs}
+_MODULES = {Conv2d: _Conv, TernaryConv2d: _TernaryConv, KBitConv2d: _KBitConv, Dense: _Dense, BatchNorm: _Norm,
+            Qcfs: ClipFloorShiftLayer}  # fmt: skip
 
 
 class TorchNet(nn.Module):

@@ -17,7 +17,7 @@ from eventsnn.ann.device import choose_device, torch_mode
 from eventsnn.ann.schedules import learning_rate
 from eventsnn.ann.settings import TrainResult, TrainSettings
 from eventsnn.ann.sparsity import ActivityPenalty
-from eventsnn.ann.torch_net import TorchNet, torch
+from eventsnn.ann.torch_net import ClipFloorShiftLayer, TorchNet, torch
 from eventsnn.ann.training_data import check_augmentation, check_data, check_held_out
 from eventsnn.ann.ttfs_twin import KERNELS, TtfsTwin, split_kernels
 from eventsnn.errors import DataError, RunError
@@ -88,6 +88,7 @@ class _Trainer:
         self.net = (TorchNet(graph, torch.float32) if twin is None else TtfsTwin(graph, twin, torch.float32)).to(device)
         if settings.channels_last:
             self.net = self.net.to(memory_format=torch.channels_last)
+        self.ranged = [module for module in self.net.modules() if isinstance(module, ClipFloorShiftLayer)]
         self.optimiser, self.penalty = self._optimiser(), None
         if settings.activity_penalty:
             penalty = settings.activity_penalty, settings.activity_kind
@@ -150,6 +151,8 @@ class _Trainer:
             self.optimiser.zero_grad(set_to_none=True)
             loss.backward()
             self.optimiser.step()
+            for layer in self.ranged:
+                layer.keep_in_range()
             loss_sum += loss.detach().double() * len(labels)
             hits += (logits.detach().argmax(1) == labels).sum()
         self.epoch += 1

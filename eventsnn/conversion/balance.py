@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from eventsnn.conversion.hybrid import encode
+from eventsnn.conversion.hybrid import check_net, encode
 from eventsnn.conversion.hybrid_build import build, nodes_of
 from eventsnn.errors import ModelError
 from eventsnn.random import key, uniform
-from eventsnn.settings import check_choice
+from eventsnn.settings import check_choice, check_number
 
 RULES = ("maximum", "percentile", "activation", "none")
 # Input spikes of the images that run together.
@@ -36,11 +36,12 @@ def balance(
     steps, batch : int, optional
         Steps of a run, and images that are drawn for each layer.
     scale : float, optional
-        Factor on the thresholds that were found, once all are; smaller for few steps, > 0.
+        Factor on the thresholds that were found, once all are; smaller for few steps, > 0. Neither it nor the next two go with
+        the rule ``none``.
     offset : float, optional
         Added after that.
     decimals : int, optional
-        Round to so many decimals, last of all.
+        Round to so many decimals, last of all; at most 12.
     default_threshold : float, optional
         Of the neurons of residual blocks, which are not balanced, scaled or shifted; > 0.
     seed : int, optional
@@ -68,6 +69,7 @@ def balance(
     theta_k = a_k / a_(k-1) with a_k the percentile of the activations of layer k, a_0 = 1 / gain: rates are then those
     activations as parts of a_k, which is data-based normalisation written into thresholds.
     """
+    check_net(hybrid)
     _check(rule, percentile, steps, batch, scale, offset, decimals, default_threshold)
     nodes = [node for node in nodes_of(hybrid.graph) if node.fires]
     plain = [k for k, node in enumerate(nodes) if not node.in_block] if rule != "none" else []
@@ -103,18 +105,14 @@ def balance(
 
 def _check(rule, percentile, steps, batch, scale, offset, decimals, default_threshold):
     check_choice(rule, RULES, "balancing: rule")
-    whole = {"steps": steps, "batch": batch} | ({} if decimals is None else {"decimals": decimals})
-    for name, value in whole.items():
-        least = 0 if name == "decimals" else 1
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-            raise ModelError(f"balancing: {name} must be a whole number >= {least}, got {value!r}")
-    for name, value in (("scale", scale), ("default_threshold", default_threshold)):
-        if not (np.isfinite(value) and value > 0):
-            raise ModelError(f"balancing: {name} must be > 0, got {value!r}")
-    if not np.isfinite(offset):
-        raise ModelError(f"balancing: offset must be a finite number, got {offset!r}")
-    if not 0 < percentile <= 100:
-        raise ModelError(f"balancing: percentile must be in (0, 100], got {percentile!r}")
+    for name, value, interval, kind in (
+        ("steps", steps, "[1, inf)", int), ("batch", batch, "[1, inf)", int), ("decimals", decimals, "[0, 12]", int | None),
+        ("scale", scale, "(0, inf)", float), ("default_threshold", default_threshold, "(0, inf)", float),
+        ("offset", offset, "(-inf, inf)", float), ("percentile", percentile, "(0, 100]", float),
+    ):  # fmt: skip
+        check_number(value, interval, f"balancing: {name}", kind)
+    if rule == "none" and (scale, offset, decimals) != (1.0, 0.0, None):
+        raise ModelError("balancing: rule 'none' finds nothing to scale, shift or round; leave scale, offset and decimals away")
 
 
 def _drawn(n, batch, seed, k):
@@ -142,6 +140,8 @@ def _activations(hybrid, x, percentile, nodes):
     if any(node.in_block for node in nodes):
         raise ModelError("balancing: rule 'activation' scales layer by layer, and a residual block adds two layers of different "
                          "scale; use rule maximum or percentile")  # fmt: skip
+    if hybrid.clip and hybrid.input == "poisson":  # what spikes at every step counts as that
+        x = np.clip(x, -1 / hybrid.gain, 1 / hybrid.gain)
     scales = layer_scales(fold_batch_norm(hybrid.graph), x, rule="percentile", percentile=percentile, output=False)
     levels = [_positive(scales[node.name], node.name) for node in nodes]
     first = hybrid.gain if hybrid.input == "poisson" else 1.0

@@ -4,11 +4,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from eventsnn.ann.graph import LayerGraph
 from eventsnn.conversion.hybrid_build import build, nodes_of, spiking_layers
 from eventsnn.errors import DataError, ModelError
-from eventsnn.settings import check_choices
+from eventsnn.settings import as_numbers, check_choice, check_choices, check_number
 
-CHOICES = {"propagation": ("pipelined", "same_step"), "input": ("poisson", "direct"), "v_init": (0, 0.5)}
+FLAGS = (False, True)
+CHOICES = {"propagation": ("pipelined", "same_step"), "input": ("poisson", "direct"), "v_init": (0, 0.5), "clip": FLAGS,
+           "strict": FLAGS}  # fmt: skip
 META = "hybrid"
 
 
@@ -34,6 +37,10 @@ class HybridNet:
         Signed Bernoulli spikes, or the value itself at every step.
     gain : float, optional
         Poisson: probability of a spike per step at |x| = 1; > 0.
+    clip : bool, optional
+        Poisson: let values with |x| gain above 1 spike at every step, instead of refusing them.
+    strict : bool, optional
+        Fire above the threshold only; False: at it, too, as rounding does, which takes a half up.
 
     Raises
     ------
@@ -44,7 +51,7 @@ class HybridNet:
     -----
     v = u[t-1] / theta - 1, s[t] = (v > 0), u[t] = lambda u[t-1] + W z[t] - theta s[t] (pipelined), or
     u[t] = lambda u[t-1] + W z[t] - theta s[t-1], s[t] = (u[t] > theta) (same_step); y[t] = y[t-1] + W_out z_L[t]
-    (hybrid-stdb 2.2 - 2.4, 2.9).
+    (hybrid-stdb 2.2 - 2.4, 2.9); >= for > where not strict.
     """
 
     graph: object
@@ -54,9 +61,13 @@ class HybridNet:
     propagation: str = "pipelined"
     input: str = "poisson"
     gain: float = 1.0
+    clip: bool = False
+    strict: bool = True
 
     def __post_init__(self):
         """Check every number against the layers."""
+        if not isinstance(self.graph, LayerGraph):
+            raise ModelError(f"hybrid network: graph must be a LayerGraph, got {type(self.graph).__name__}")
         names = spiking_layers(self.graph)
         leaks = [1.0] * len(names) if self.leaks is None else self.leaks
         object.__setattr__(self, "thresholds", _numbers(self.thresholds, "thresholds", names))
@@ -68,8 +79,7 @@ class HybridNet:
             if not 0 <= leak <= 1:
                 raise ModelError(f"hybrid network: the leak of layer '{name}' must be in [0, 1], got {leak}")
         check_choices(self, CHOICES, "hybrid network")
-        if not (np.isfinite(self.gain) and self.gain > 0):
-            raise ModelError(f"hybrid network: gain must be > 0, got {self.gain!r}")
+        check_number(self.gain, "(0, inf)", "hybrid network: gain")
 
     @property
     def layers(self):
@@ -90,12 +100,13 @@ class HybridNet:
     def settings(self):
         """Return everything but the graph as plain data."""
         return {"thresholds": list(self.thresholds), "leaks": list(self.leaks), "v_init": float(self.v_init),
-                "propagation": self.propagation, "input": self.input, "gain": float(self.gain)}  # fmt: skip
+                "propagation": self.propagation, "input": self.input, "gain": float(self.gain), "clip": bool(self.clip),
+                "strict": bool(self.strict)}  # fmt: skip
 
 
 def _numbers(values, what, names):
     """Return a tuple of finite numbers, one per spiking layer."""
-    array = np.atleast_1d(np.asarray(values, np.float64))
+    array = np.atleast_1d(as_numbers(values, f"hybrid network: {what}")).astype(np.float64)
     if array.shape != (len(names),):
         raise ModelError(f"hybrid network: needs {len(names)} {what}, one per spiking layer ({', '.join(names)}), got "
                          f"{array.size}")  # fmt: skip
@@ -103,6 +114,13 @@ def _numbers(values, what, names):
         at = int(np.flatnonzero(~np.isfinite(array))[0])
         raise ModelError(f"hybrid network: {what} of layer '{names[at]}' must be a finite number, got {array[at]}")
     return tuple(float(v) for v in array)
+
+
+def check_net(hybrid):
+    """Refuse what is no hybrid network; a source network becomes one by HybridNet or balancing."""
+    if not isinstance(hybrid, HybridNet):
+        raise ModelError(f"hybrid network: must be a HybridNet, got {type(hybrid).__name__}; make one of a source network and "
+                         "thresholds")  # fmt: skip
 
 
 def to_network(hybrid, *, dtype="float32", dt_ms=1.0, masks=False):
@@ -124,6 +142,8 @@ def to_network(hybrid, *, dtype="float32", dt_ms=1.0, masks=False):
         Grid clock, one input ``input``; populations carry the names of the spiking layers and of the output layer, whose
         membrane is the readout.
     """
+    check_net(hybrid)
+    check_choice(masks, FLAGS, "hybrid network: masks")
     return build(hybrid, dtype, dt_ms, masks)
 
 
@@ -134,7 +154,7 @@ def encode(hybrid, x, *, steps, seed=0, dt_ms=1.0, sample_ids=None):
     ----------
     hybrid : HybridNet
     x : array_like, shape (n, *input_shape)
-        In [-1, 1] / gain for Poisson input; any finite values for direct input.
+        In [-1, 1] / gain for Poisson input, unless it clips; any finite values for direct input.
     steps : int
         Duration.
     seed, dt_ms, sample_ids : optional
@@ -146,10 +166,12 @@ def encode(hybrid, x, *, steps, seed=0, dt_ms=1.0, sample_ids=None):
     """
     from eventsnn.encoders import ENCODERS
 
+    check_net(hybrid)
     x = hybrid.graph.as_inputs(x)
     if hybrid.input == "direct":
         return ENCODERS["constant"].encode(x)
-    return ENCODERS["poisson"].encode(x, steps=steps, gain=hybrid.gain, seed=seed, dt_ms=dt_ms, sample_ids=sample_ids)
+    return ENCODERS["poisson"].encode(x, steps=steps, gain=hybrid.gain, seed=seed, dt_ms=dt_ms, sample_ids=sample_ids,
+                                      clip=hybrid.clip)  # fmt: skip
 
 
 def save_hybrid(path, hybrid, *, dtype=None):
@@ -165,6 +187,7 @@ def save_hybrid(path, hybrid, *, dtype=None):
     """
     from eventsnn.ann.files import save_graph
 
+    check_net(hybrid)
     graph = hybrid.graph
     save_graph(path, replace(graph, meta={**graph.meta, META: hybrid.settings()}), dtype=dtype)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from eventsnn.ann.layers import WEIGHTED, AveragePool2d, BatchNorm, Conv2d, Dense, Dropout, Flatten, ReLU
+from eventsnn.ann.quantised import Qcfs
 from eventsnn.ann.residual import Residual
 from eventsnn.conversion.parts import synapses
 from eventsnn.conversion.segments import INPUT
@@ -69,6 +70,10 @@ class _Plan:
                 layer.complain("must stand right behind weights or a residual block: there the neurons are")
             self.source, self.waiting = self.waiting, None
             return
+        if isinstance(layer, BatchNorm):
+            layer.complain("is for dense networks; fold it first (conversion.fold.fold_batch_norm)")
+        if isinstance(layer, Qcfs):
+            layer.complain("has a range of its own, which is the neurons' threshold: use balance.rule qcfs (conversion.qcfs)")
         if self.waiting is not None:
             layer.complain(f"stands behind '{self.waiting}', which needs its ReLU first: the neurons that spike")
         if isinstance(layer, WEIGHTED):
@@ -79,9 +84,8 @@ class _Plan:
             self.relays.append((layer.name, self.source, layer))
             self.source = layer.name
         else:
-            why = {BatchNorm: "is for dense networks; fold it first (conversion.fold)"}
-            layer.complain(why.get(type(layer), "has no counterpart in a hybrid network, which takes Conv2d, Dense, ReLU, "
-                                                "AveragePool2d, Dropout, Flatten and Residual"))  # fmt: skip
+            layer.complain("has no counterpart in a hybrid network, which takes Conv2d, Dense, ReLU, AveragePool2d, Dropout, "
+                           "Flatten and Residual")  # fmt: skip
 
     def _add(self, node):
         self.nodes.append(node)
@@ -186,8 +190,8 @@ def _population(node, hybrid, setting, dtype, silent):
     if setting is None:
         return Population(node.name, node.shape, silent, values, dtype)
     threshold, leak = setting
-    values |= {"v_threshold": threshold, "leak": leak, "v_init": hybrid.v_init * threshold, "strict": True, "reset": "subtract",
-               "reset_at": RESET_AT[hybrid.propagation]}  # fmt: skip
+    values |= {"v_threshold": threshold, "leak": leak, "v_init": hybrid.v_init * threshold, "strict": hybrid.strict,
+               "reset": "subtract", "reset_at": RESET_AT[hybrid.propagation]}  # fmt: skip
     return Population(node.name, node.shape, "lif" if node.shortcut is None else "lif_shortcut", values, dtype)
 
 

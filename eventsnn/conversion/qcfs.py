@@ -10,6 +10,8 @@ from eventsnn.conversion.fold import fold_batch_norm
 from eventsnn.conversion.hybrid import HybridNet
 from eventsnn.errors import ModelError
 
+SCALED = "scaled_by_tops"  # in the meta of a graph whose weights carry the tops: with ReLU it is not the network that was trained
+
 
 def from_qcfs(graph, *, charge=0.5):
     """Convert a trained clip-floor-shift network.
@@ -36,14 +38,15 @@ def from_qcfs(graph, *, charge=0.5):
     Notes
     -----
     After T steps of constant drive x a neuron has sent clip(floor(x T / top + 1/2), 0, T) spikes: top / T times that is the
-    activation with T levels (Bu et al., ICLR 2022, theorem 2). Deeper layers see uneven trains, which is all that remains of
-    an error where T equals the levels.
+    activation with T levels (Bu et al., ICLR 2022, theorem 2). It fires at the threshold, too, so that a half goes up here as
+    there; sums that are rounded themselves may miss it. Deeper layers see uneven trains, which is all that remains of an error
+    where T equals the levels.
     """
     tops = [layer for layer in graph.layers if isinstance(layer, Qcfs)]
     if not tops:
         raise ModelError("conversion: thresholds 'qcfs' need a network with Qcfs activations; make one with train: qcfs:")
     return HybridNet(scaled_graph(graph), [float(layer.top[0]) for layer in tops], v_init=charge, propagation="same_step",
-                     input="direct")  # fmt: skip
+                     input="direct", strict=False)  # fmt: skip
 
 
 def scaled_graph(graph):
@@ -56,7 +59,8 @@ def scaled_graph(graph):
     Returns
     -------
     LayerGraph
-        With ReLU in the places of Qcfs; a network without Qcfs as it is.
+        With ReLU in the places of Qcfs, which stand for neurons: marked in ``meta``, for it computes nothing by itself. A network
+        without Qcfs as it is.
 
     Raises
     ------
@@ -74,4 +78,4 @@ def scaled_graph(graph):
         elif isinstance(layer, WEIGHTED) and scale != 1:
             layer = replace(layer, weights=(layer.weights.astype(np.float64) * scale).astype(layer.weights.dtype))
         layers.append(layer)
-    return replace(folded, layers=tuple(layers))
+    return replace(folded, layers=tuple(layers), meta={**folded.meta, SCALED: True})

@@ -192,6 +192,7 @@ def _run(folder, loaded, progress):
     if "learn" in job.results:
         write_learned(job)
     kept = [job.results["train"]["weights"]] if "train" in job.results else []
+    kept += job.results["convert"]["files"] if "convert" in job.results else []
     kept += job.results["learn"].files if "learn" in job.results else []
     kept += [job.results["statistics"]] if "statistics" in job.results else []
     for path in [*kept, *(job.results["optimise"]["files"] if "optimise" in job.results else [])]:

@@ -156,7 +156,8 @@ def _convert(job):
     calibration = _calibration(job)
     found = job.results["optimise"]["kernels"] if "optimise" in job.results else None
     network, report = convert.convert(job.loaded, job.relu_graph, calibration, job.own_folder("convert"), found)
-    return {"network": network, "report": report}
+    files = [job.own_folder("convert") / convert.HYBRID] if "hybrid" in report and job.folder is not None else []
+    return {"network": network, "report": report, "files": files}
 
 
 def _network_identity(job):

@@ -53,6 +53,19 @@ def test_sizes_are_the_published_ones(net):
     assert abs(found / 1e6 - PARAMETERS[net]) < 0.06
 
 
+@pytest.mark.parametrize("kernel", [1, 3, 5])
+def test_convolutions_have_the_stated_kernel(kernel):
+    shapes = {name: value.shape for name, value in small("vgg5", kernel=kernel).parameters().items()}
+    assert {shape[:2] for shape in shapes.values() if len(shape) == 4} == {(kernel, kernel)}
+
+
+def test_dropout_has_the_stated_rates():
+    graph = hybrid_net((32, 32, 3), "vgg5", 10, hidden=(8, 8), dropout=0.1, hidden_dropout=0.3)
+    assert [x.rate for x in graph.layers if isinstance(x, Dropout)] == [0.1, 0.3, 0.3]
+    kinds = [type(x) for x in hybrid_net((32, 32, 3), "vgg5", 10, hidden=(8, 8), hidden_dropout=0.0).layers]
+    assert kinds.count(Dropout) == 1
+
+
 def test_a_pool_takes_the_place_of_dropout():
     graph = hybrid_net((32, 32, 3), "vgg5", 10, hidden=(8, 8), dropout=0.3)
     kinds = [type(x) for x in graph.layers]
@@ -72,6 +85,8 @@ def test_initial_weights_have_the_stated_spread():
 
 def test_what_the_builder_refuses():
     for options, match in (({"net": "vgg7"}, "net must be one of"), ({"kernel": 4}, "odd"), ({"width": 0}, "width"),
+                           ({"width": "1"}, "width"), ({"hidden": 5}, "list"), ({"net": "resnet8", "kernel": 5}, "of a VGG"),
+                           ({"hidden": "ab"}, "hidden"), ({"hidden": None}, "hidden"), ({"hidden": (7.9,)}, "hidden"),
                            ({"hidden": [0]}, "dense1"), ({"dropout": 1.5}, "rate")):  # fmt: skip
         with pytest.raises(ModelError, match=match):
             small(**{"net": "vgg5", **options})

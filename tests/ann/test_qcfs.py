@@ -99,6 +99,18 @@ def test_fine_tuning_moves_the_tops():
     assert right[16] >= right[4] - 0.1 and right[16] > exact - 0.1 > 0.7
 
 
+def test_a_rate_that_is_too_high_leaves_a_network():
+    """Steps beyond a top of 0 are stopped there: the weights of a long training are not lost for one number."""
+    pytest.importorskip("torch")
+    from eventsnn.ann.train import train
+
+    x, labels = images(60), np.arange(60) % 3
+    start = net()
+    result = train(start, (x, labels), {"epochs": 2, "batch_size": 20, "learning_rate": 2.0, "threads": 1})
+    tops = [[layer.top[0] for layer in g.layers if isinstance(layer, Qcfs)] for g in (start, result.graph)]
+    assert min(b / a for a, b in zip(*tops)) == pytest.approx(1e-3)
+
+
 @pytest.mark.parametrize("steps", [4, 8])
 def test_the_first_layer_says_its_activation_exactly(steps):
     """Constant drive for as many steps as there are levels: the spike count is the level, neuron by neuron."""
@@ -110,6 +122,23 @@ def test_the_first_layer_says_its_activation_exactly(steps):
     counts = found.rasters["conv1"].amplitude_sums().reshape(wanted.shape)
     np.testing.assert_array_equal(counts, np.round(wanted / first.top[0] * steps))
     assert hybrid.v_init == 0.5 and hybrid.thresholds[0] == first.top[0] and 0 < counts.mean() < steps
+
+
+@pytest.mark.parametrize("levels", [1, 4, 8])
+def test_halves_are_rounded_up_by_neurons_too(levels):
+    """Drives that lie on the halves between two levels, exactly: the spike count is the level, in the engine and the learner."""
+    pytest.importorskip("torch")
+    from eventsnn.learning.stdb.training import predict
+
+    one = np.ones((1, 1))
+    graph = LayerGraph((1,), [Dense("a", one), Qcfs("q", [2.0], levels), Dense("o", one)]).astype(np.float64)
+    x = (np.arange(-1, 2 * levels + 2) / levels)[:, None]  # halves and whole levels, from below 0 to above the top
+    hybrid, wanted = from_qcfs(graph), graph.forward(x)
+    assert not hybrid.strict and set((wanted * levels / 2).ravel()) == set(range(levels + 1))
+    found = run(to_network(hybrid, dtype="float64"), {"input": encode(hybrid, x, steps=levels)}, duration=levels)
+    np.testing.assert_array_equal(found.readout / levels, wanted)
+    logits, _ = predict(hybrid, x, {"steps": levels, "precision": "float64"})
+    np.testing.assert_array_equal(logits, found.readout)
 
 
 def test_where_the_drive_is_even_the_network_is_exact():
@@ -134,6 +163,8 @@ def test_refusals():
     mixed = LayerGraph(mixed.input_shape, [ReLU(x.name) if x.name == "relu1" else x for x in mixed.layers])
     with pytest.raises(ModelError, match="relu1"):
         from_qcfs(mixed)
+    with pytest.raises(ModelError, match=r"'block1' \(Residual\).*two layers of different range"):
+        to_qcfs(build("hybrid", input_shape=(8, 8, 2), net="resnet8", n_out=3, width=0.1), images(3))
     for options in ({"percentile": 0}, {"percentile": 101}):
         with pytest.raises(ModelError, match="percentile"):
             to_qcfs(graph, images(3), **options)

@@ -129,6 +129,45 @@ def test_best_epoch_and_bfloat16():
     assert all(v.dtype == np.float32 for v in result.graph.parameters().values())
 
 
+@pytest.mark.parametrize("amsgrad", [False, True])
+@pytest.mark.parametrize("decoupled", [False, True])
+def test_adam_takes_the_stated_steps(amsgrad, decoupled):
+    """Batches of the whole training part, so that only the optimiser is left to say: the weights are those of plain PyTorch."""
+    how = {"epochs": 12, "batch_size": 120, "optimiser": "adam", "learning_rate": 0.05, "schedule": "constant",
+           "weight_decay": 0.1, "validation": 0, "threads": 1, "device": "cpu", "channels_last": False}  # fmt: skip
+    start = mlp(36, [7], 4, seed=3)
+    found = train(start, (IMAGES, LABELS), {**how, "amsgrad": amsgrad, "decoupled": decoupled}).graph
+
+    def by_hand(kind, **options):
+        net = TorchNet(start, torch.float32)
+        weights, biases = ([p for p in net.parameters() if (p.ndim > 1) == wide] for wide in (True, False))
+        optimiser = kind([{"params": weights, "weight_decay": 0.1}, {"params": biases, "weight_decay": 0.0}], lr=0.05, **options)
+        for _ in range(12):
+            optimiser.zero_grad()
+            logits = net(torch.as_tensor(IMAGES.reshape(120, 36) / np.float32(255)))
+            torch.nn.functional.cross_entropy(logits, torch.as_tensor(LABELS)).backward()
+            optimiser.step()
+        return net.arrays()
+
+    def distance(wanted):
+        return max(np.abs(found.parameters()[name] - value).max() for name, value in wanted.items())
+
+    kinds = torch.optim.Adam, torch.optim.AdamW
+    assert distance(by_hand(kinds[decoupled], amsgrad=amsgrad)) < 1e-4
+    assert distance(by_hand(kinds[not decoupled], amsgrad=amsgrad)) > 1e-2
+
+
+def test_amsgrad_divides_by_the_largest_moment(monkeypatch):
+    seen = {}
+    for kind in ("Adam", "AdamW"):
+        real = getattr(torch.optim, kind)
+        monkeypatch.setattr(torch.optim, kind, lambda *a, real=real, kind=kind, **k: (seen.update({kind: k}), real(*a, **k))[1])
+    for decoupled, amsgrad in ((True, False), (True, True), (False, True)):
+        seen.clear()
+        train(small(), (IMAGES, LABELS), {**BASE, "epochs": 1, "decoupled": decoupled, "amsgrad": amsgrad})
+        assert seen == {"AdamW" if decoupled else "Adam": {"lr": BASE["learning_rate"], "amsgrad": amsgrad}}
+
+
 def test_zero_epochs_return_the_network():
     graph = mlp(36, [4], 4)
     result = train(graph, (IMAGES, LABELS), {**BASE, "epochs": 0})
@@ -234,7 +273,8 @@ def test_schedules():
     ({"optimiser": "adamm"}, "did you mean 'adam'"), ({"epochs": -1}, "epochs"),
     ({"epochs": 2.5}, "whole"), ({"learning_rate": float("nan")}, "learning_rate"), ({"momentum": 1}, "momentum"),
     ({"keep": "best"}, "validation"), ({"batch_size": True}, "batch_size"),
-    ({"learning_rate": "1e-3"}, "learning_rate"),
+    ({"learning_rate": "1e-3"}, "learning_rate"), ({"deterministic": "no"}, "deterministic must be True or False"),
+    ({"nesterov": 0}, "nesterov"), ({"lr_interval": 0.5}, "lr_interval"), (None, "must be a dict or TrainSettings"),
 ])  # fmt: skip
 def test_bad_settings(values, message):
     with pytest.raises(ModelError, match=message):

@@ -9,7 +9,7 @@ from eventsnn.conversion.balance import _drawn, balance
 from eventsnn.conversion.hybrid import HybridNet, encode, to_network
 from eventsnn.conversion.hybrid_build import spiking_layers
 from eventsnn.engines import run
-from eventsnn.errors import ModelError
+from eventsnn.errors import EventsnnError, ModelError
 from eventsnn.random import key
 from tests.conversion.test_hybrid import dense_input
 from tests.hybrid_cases import graph_of, nodes_for_twin
@@ -95,6 +95,16 @@ def test_poisson_gain_counts_in_the_first_threshold():
     assert np.allclose(low.thresholds, [0.5 * full.thresholds[0], *full.thresholds[1:]])
 
 
+@pytest.mark.parametrize("rule", ["maximum", "activation"])
+def test_values_beyond_a_spike_per_step_are_clipped_where_that_is_said(rule):
+    how = {"rule": rule, "steps": STEPS, "batch": BATCH}
+    wide, bounded = (balance(start(gain=2.0, clip=True), x, **how)[0] for x in (images(), np.clip(images(), -0.5, 0.5)))
+    assert wide.thresholds == bounded.thresholds
+    if rule == "maximum":
+        with pytest.raises(EventsnnError, match="or clip"):
+            balance(start(gain=2.0), images(), **how)
+
+
 def test_none_gives_every_layer_the_default():
     untrained, report = balance(start(), None, rule="none", default_threshold=1.5)
     assert untrained.thresholds == (1.5,) * 4 and report["batch"] == 0
@@ -116,9 +126,14 @@ def test_what_is_refused():
     with pytest.raises(ModelError, match="did you mean 'percentile'"):
         balance(start(), images(), rule="percentle")
     for options, match in (({"steps": 0}, "steps"), ({"scale": 0}, "scale"), ({"percentile": 0}, "percentile"),
-                           ({"batch": 1.5}, "batch"), ({"default_threshold": -1}, "default_threshold")):  # fmt: skip
+                           ({"batch": 1.5}, "batch"), ({"scale": "a"}, "scale"),
+                           ({"percentile": "a"}, "percentile"), ({"decimals": 400}, "decimals"), ({"offset": None}, "offset"),
+                           ({"default_threshold": -1}, "default_threshold")):  # fmt: skip
         with pytest.raises(ModelError, match=match):
             balance(start(), images(), **options)
+    for more in ({"scale": 0.7}, {"offset": 0.1}, {"decimals": 2}):
+        with pytest.raises(ModelError, match="nothing to scale, shift or round"):
+            balance(start(), None, rule="none", **more)
     with pytest.raises(ModelError, match="at least one image"):
         balance(start(), images()[:0])
     with pytest.raises(ModelError, match="threshold of layer 'conv1' must be > 0"):

@@ -5,7 +5,9 @@ import pytest
 
 from eventsnn.ann.graph import LayerGraph
 from eventsnn.ann.layers import AveragePool2d, BatchNorm, Conv2d, Dense, Dropout, Flatten, MaxPool2d, ReLU
+from eventsnn.ann.quantised import Qcfs
 from eventsnn.ann.residual import Residual
+from eventsnn.conversion.balance import balance
 from eventsnn.conversion.hybrid import HybridNet, encode, load_hybrid, save_hybrid, to_network
 from eventsnn.encoders.base import Drive
 from eventsnn.engines import run
@@ -130,6 +132,12 @@ def test_at_the_threshold_it_is_silent():
         assert spikes_of(HybridNet(chain(1), [2.0], propagation=propagation), [1], [2.0], 5)[0]["l0"] == []
 
 
+@pytest.mark.parametrize("propagation", ["pipelined", "same_step"])
+def test_where_it_is_not_strict_it_fires_at_the_threshold(propagation):
+    hybrid = HybridNet(chain(1), [2.0], propagation=propagation, strict=False)
+    assert spikes_of(hybrid, [1], [2.0], 5)[0]["l0"] == ([2] if propagation == "pipelined" else [1])
+
+
 def test_the_leak_comes_before_the_reset():
     hybrid = HybridNet(chain(1), [2.0], [0.5])
     _, result = spikes_of(hybrid, [0], [3.0], 2)
@@ -179,7 +187,7 @@ def test_poisson_input_has_three_values_and_saturates():
 
 
 def test_files_keep_every_bit(tmp_path):
-    hybrid = hybrid_of(graph_of("resnet8", 5), 6, 0.9, "same_step", input="direct", v_init=0.5)
+    hybrid = hybrid_of(graph_of("resnet8", 5), 6, 0.9, "same_step", input="direct", v_init=0.5, strict=False, clip=True)
     for name in ("net.h5", "net.npz"):
         save_hybrid(tmp_path / name, hybrid)
         found = load_hybrid(tmp_path / name)
@@ -201,12 +209,36 @@ def test_what_is_refused(tmp_path):
         HybridNet(graph, [1, 1])
     with pytest.raises(ModelError, match="leak of layer 'conv1'"):
         HybridNet(graph, [1] * 4, [1.1, 1, 1, 1])
+    for thresholds in ("abcd", [[1], [2, 3]], [1j] * 4, None):
+        with pytest.raises(ModelError, match=r"hybrid network: .*thresholds"):
+            HybridNet(graph, thresholds)
+    for more, words in (({"gain": "a"}, "gain"), ({"gain": None}, "gain"), ({"clip": "no"}, "clip"),
+                        ({"strict": "no"}, "strict")):  # fmt: skip
+        with pytest.raises(ModelError, match=words):
+            HybridNet(graph, [1] * 4, **more)
+    with pytest.raises(ModelError, match="graph must be a LayerGraph, got NoneType"):
+        HybridNet(None, [1])
+    net, x = HybridNet(graph, [1] * 4), np.zeros((1, 6, 6, 2))
+    for call in (to_network, lambda g: encode(g, x, steps=3), lambda g: save_hybrid(tmp_path / "a.h5", g),
+                 lambda g: balance(g, x)):  # fmt: skip
+        with pytest.raises(ModelError, match="must be a HybridNet, got LayerGraph"):
+            call(graph)
+    with pytest.raises(ModelError, match="masks must be one of False, True, got 'no'"):
+        to_network(net, masks="no")
+    with pytest.raises(ModelError, match="ragged"):
+        encode(net, [[1], [2, 3]], steps=3)
     with pytest.raises(ModelError, match="did you mean 'same_step'"):
         HybridNet(graph, [1] * 4, propagation="samestep")
     one, norm = Conv2d("c", np.ones((3, 3, 2, 2), np.float32)), BatchNorm("n", [1.0] * 2, [0.0] * 2, [0.0] * 2, [1.0] * 2)
     for layer, size in ((MaxPool2d("p"), 18), (norm, 72)):
         with pytest.raises(ModelError, match=f"layer '{layer.name}'"):
             HybridNet(LayerGraph((6, 6, 2), [one, ReLU("r"), layer, Flatten("f"), Dense("o", np.ones((size, 2)))]), [1])
+    behind = LayerGraph((6, 6, 2), [one, norm, ReLU("r"), Flatten("f"), Dense("o", np.ones((72, 2)))])
+    with pytest.raises(ModelError, match=r"'n'.*fold it first"):
+        HybridNet(behind, [1])
+    ranged = LayerGraph((6, 6, 2), [one, Qcfs("q", [1.0]), Flatten("f"), Dense("o", np.ones((72, 2)))])
+    with pytest.raises(ModelError, match=r"'q'.*balance\.rule qcfs"):
+        HybridNet(ranged, [1])
     with pytest.raises(ModelError, match="needs its ReLU first"):
         HybridNet(LayerGraph((6, 6, 2), [one, AveragePool2d("p"), ReLU("r"), Flatten("f"), Dense("o", np.ones((18, 2)))]), [1])
     with pytest.raises(ModelError, match="last layer must be Dense"):

@@ -1,5 +1,6 @@
 """Training of hybrid networks: its forward is the engine's, its gradients are the twin's and those of plain autograd."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -312,13 +313,63 @@ def test_schedules_aborts_and_refusals():
     none = stdb.train(start(), problem(), {**QUICK, "epochs": 0})
     assert none.epoch == 0 and none.hybrid.thresholds == start().thresholds
     for bad, words in (({"gama": 1}, "gamma"), ({"steps": 0}, "steps"), ({"cutoff": 0}, "cutoff"), ({"dropout": 1.0}, "dropout"),
-                       ({"surrogate": "triangle"}, "linear"), ({"lr_interval": [0.9, 0.6]}, "ascending")):  # fmt: skip
+                       ({"surrogate": "triangle"}, "linear"), (None, "settings must be a dict"),
+                       ({"flip": "no"}, "flip must be True or False"), ({"thresholds": "yes"}, "thresholds must be True"),
+                       ({"lr_interval": 0.5}, "list of shares"), ({"lr_interval": [0.9, 0.6]}, "ascending")):  # fmt: skip
         with pytest.raises(ModelError, match=words):
             StdbSettings.of(bad)
     with pytest.raises(DataError, match="none is left"):
         stdb.train(start(), problem(), {**QUICK, "validation": 96})
     with pytest.raises(DataError, match="samples have shape"):
         stdb.train(start(), (np.zeros((4, 5, 5, 2), np.float32), np.zeros(4, int)), QUICK)
+
+
+def test_images_that_a_run_would_refuse_are_refused():
+    images, labels = problem()
+    for scale, options in ((1.2, {}), (0.7, {"gain": 2.0})):
+        x = images / np.abs(images).max() * scale
+        with pytest.raises(DataError, match=r"a spike in every step says .* lower gain, or clip"):
+            stdb.train(start(**options), (x, labels), QUICK)
+        with pytest.raises(DataError, match="or clip"):
+            stdb.predict(start(**options), x, {"steps": 12})
+        clipped = start(clip=True, **options)
+        stdb.train(clipped, (x, labels), {**QUICK, "epochs": 1})
+        bounded = np.clip(x, -1 / clipped.gain, 1 / clipped.gain)
+        np.testing.assert_array_equal(*(stdb.predict(clipped, own, {"steps": 12})[0] for own in (x, bounded)))
+        assert encode(clipped, x, steps=12).times.tolist() == encode(clipped, bounded, steps=12).times.tolist()
+    stdb.train(start(input="direct"), (3 * images, labels), {**QUICK, "epochs": 1})
+    bytes_ = (255 * np.abs(images)).astype(np.uint8)
+    stdb.train(start(), (bytes_, labels), {**QUICK, "epochs": 1})
+    hole = images.copy()
+    hole[3, 2, 2, 0] = np.nan
+    for x, ids, words in ((bytes_, None, "clip"), (hole, None, "finite"), (images[:0], None, "at least one"),
+                          (images[:4], [1], "one whole number per sample"), (images[:1], [0.5], "whole number")):  # fmt: skip
+        with pytest.raises(DataError, match=words):
+            stdb.predict(start(), x, {"steps": 12}, ids)
+
+
+@pytest.mark.parametrize("how", [{"logits": "mean"}, {"truncate": 6}, {}], ids=str)
+def test_losses_of_training_and_validation_have_one_unit(how):
+    """Nothing is learnt at a rate of almost 0, and the split is of one kind: both parts have the loss of the start."""
+    images, labels = problem(8)
+    settings = {**QUICK, "steps": 40, "epochs": 1, "learning_rate": 1e-12, "validation": 64, "batch_size": 64, **how}
+    data = np.tile(images, (16, 1, 1, 1)), np.tile(labels, 16)
+    record = stdb.train(start(input="direct", propagation="same_step"), data, {**settings, "dropout": 0.0}).curve[-1]
+    assert record["validation_loss"] == pytest.approx(record["train_loss"], rel=0.35)
+
+
+def test_what_cannot_be_trained_through_is_refused_at_once():
+    deep = start()  # three spiking layers: a spike is at the output in the fourth step
+    for how, words in (({"steps": 3}, "steps must be at least 4, got 3"), ({"truncate": 3}, "truncate must be 0 or at least 4")):
+        with pytest.raises(ModelError, match=words):
+            stdb.train(deep, problem(), {**QUICK, **how})
+        stdb.train(start(propagation="same_step"), problem(), {**QUICK, **how, "epochs": 1})
+    stdb.train(deep, problem(), {**QUICK, "steps": 4, "truncate": 4, "epochs": 1})
+    masks = [layer for layer in deep.graph.layers if layer.name != "drop2"]  # those of dense layers stay
+    bare = replace(deep, graph=replace(deep.graph, layers=masks))
+    with pytest.raises(ModelError, match=r"dropout 0\.3 has nothing to act on"):
+        stdb.train(bare, problem(), {**QUICK, "dropout": 0.3})
+    stdb.train(bare, problem(), {**QUICK, "dropout": 0.0, "epochs": 1})
 
 
 def test_the_spike_timing_table():

@@ -109,18 +109,47 @@ def test_few_steps_answer_like_the_activations_they_were_trained_with(tmp_path):
     metrics = run_scenario(resolved(FEW_STEPS), tmp_path / "run").metrics
     assert metrics["agreement"] > 0.8 and metrics["source_accuracy"] > 0.5
     assert abs(metrics["accuracy"] - metrics["source_accuracy"]) <= 0.1
-    assert load_hybrid(next((tmp_path / "run").glob("stages/convert-*/hybrid.h5"))).v_init == 0.5
+    stored = next((tmp_path / "run").glob("stages/convert-*/hybrid.h5"))
+    assert load_hybrid(stored).v_init == 0.5
+    # taken up again it spikes the same; the network that it was trained as is not in the file, so nothing is said of that one
+    text = FEW_STEPS.replace(FEW_STEPS[FEW_STEPS.index("train:") : FEW_STEPS.index("convert:")],
+                             f"network: {{source: {{file: {stored}}}}}\n")  # fmt: skip
+    again = run_scenario(resolved(text, ["convert.balance.rule=stored"]), tmp_path / "again").metrics
+    assert again["accuracy"] == metrics["accuracy"] and again["raster_sha256"] == metrics["raster_sha256"]
+    assert "source_accuracy" not in again and "agreement" not in again
+    alone = text[: text.index("convert:")]
+    judged = run_scenario(resolved(alone), tmp_path / "alone").content
+    assert "source_accuracy" not in judged["metrics"] and "carry the tops" in judged["warnings"][0]
+    with pytest.raises(ScenarioError, match=r"take balance\.rule 'stored'"):
+        run_scenario(resolved(text, ["convert.balance.rule=none"]), tmp_path / "none")
 
 
 @pytest.mark.parametrize("text, overrides, words", [
     (HYBRID, ["learn.surrogate=triangle"], "linear"), (HYBRID, ["learn.cutoff=soon"], "cutoff"),
-    (HYBRID, ["learn.data.range=[-1, 1]"], "must be that of data"), (HYBRID, [RAMPS, "encode={code: ttfs}"], "to: hybrid"),
+    (HYBRID, ["learn.data.range=[-1, 1]"], "must be that of data"),
+    (HYBRID, ["learn.data.standardise=true"], "data.standardise: must be that of data: false"),
+    (HYBRID, ["learn.test.0.crop=20"], "learn.test.0.crop: must be that of data: null"),
+    (HYBRID, [RAMPS, "encode={code: ttfs}"], "to: hybrid"),
     (FEW_STEPS, ["convert.propagation=pipelined"], "same_step"), (FEW_STEPS, ["encode={code: poisson}"], "direct input"),
     (FEW_STEPS, ["convert.leak=0.9"], "must be 1"), (FEW_STEPS, ["train.qcfs.levels=0"], "levels"),
+    (FEW_STEPS, ["convert.balance.scale=0.7"], "scale: says nothing to balance.rule 'qcfs'"),
+    (FEW_STEPS, ["convert.balance={rule: stored, default_threshold: 2}"], "default_threshold: says nothing"),
+    (FEW_STEPS, ["convert.balance={rule: none, default_threshold: 2, offset: 1}"], "offset: says nothing to balance.rule 'none'"),
 ])  # fmt: skip
 def test_mistakes_are_named(text, overrides, words):
     with pytest.raises(ScenarioError, match=words):
         resolved(text, overrides)
+
+
+@pytest.mark.parametrize("overrides, words", [
+    (["learn.steps=2"], "learn: stdb: steps must be at least 3, got 2"),
+    (["learn.truncate=2"], "truncate must be 0 or at least 3"), (["learn.dropout=0.3"], "nothing to act on"),
+    (["run.duration=2 ms", "run.every=1 ms"], "run.duration: a spike takes 2 steps"),
+])  # fmt: skip
+def test_depth_is_judged_before_thresholds_are_looked_for(tmp_path, monkeypatch, overrides, words):
+    monkeypatch.setattr("eventsnn.conversion.balance.balance", None)
+    with pytest.raises(ScenarioError, match=words):
+        run_scenario(resolved(HYBRID, ["train.settings.epochs=1", *overrides]), tmp_path / "run")
 
 
 def test_without_pytorch_the_extra_is_named(tmp_path, monkeypatch):

@@ -46,7 +46,7 @@ class StdbNet(nn.Module):
         for name, values, train in (("thetas", hybrid.thresholds, settings.thresholds), ("leaks", hybrid.leaks, settings.leaks)):
             setattr(self, name, nn.ParameterList(nn.Parameter(torch.tensor(v, dtype=self.dtype), train) for v in values))
         self.to(device=self.device, memory_format=torch.channels_last)
-        self.rule = make_rule(settings, hybrid.propagation == "same_step", self.dtype, self.device)
+        self.rule = make_rule(settings, hybrid.propagation == "same_step", self.dtype, self.device, hybrid.strict)
 
     def _module(self, layer, source):
         return module_of(layer, self.shapes[source], self.dtype)

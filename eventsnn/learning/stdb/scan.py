@@ -1,6 +1,6 @@
 """One layer of soft-reset neurons through a chunk of steps, forward and backward; importing this file needs PyTorch.
 
-Forward is the neuron of the event engine (docs/semantics.md, section 3, strict), operation for operation::
+Forward is the neuron of the event engine (docs/semantics.md, section 3), operation for operation (strict; else >= for >)::
 
     pipelined    s[t] = u[t-1] > theta      u[t] = ((lambda u[t-1] + I[t]) - theta s[t])
     same_step    u[t] = ((lambda u[t-1] + I[t]) - theta s[t-1])      s[t] = u[t] > theta
@@ -33,14 +33,15 @@ class Rule:
         Of the spike-timing surrogate, by gap.
     attached : bool
         Whether the gradient flows through the reset.
-    same_step : bool
-        When a neuron decides.
+    same_step, strict : bool
+        When a neuron decides, and whether only above its threshold.
     """
 
     gamma: float | None
     table: object
     attached: bool
     same_step: bool
+    strict: bool = True
 
     def slope(self, u, gap, theta):
         """Return ds/dv for membranes or gaps."""
@@ -49,7 +50,7 @@ class Rule:
         return (u / theta).sub_(1).abs_().neg_().add_(1).clamp_(min=0).mul_(self.gamma)
 
 
-def make_rule(settings, same_step, dtype, device):
+def make_rule(settings, same_step, dtype, device, strict=True):
     """Return the rule of a training run.
 
     Parameters
@@ -58,6 +59,7 @@ def make_rule(settings, same_step, dtype, device):
     same_step : bool
     dtype : torch.dtype
     device : torch.device
+    strict : bool, optional
 
     Returns
     -------
@@ -65,9 +67,9 @@ def make_rule(settings, same_step, dtype, device):
     """
     attached = settings.reset_gradient == "attached"
     if settings.surrogate == "linear":
-        return Rule(settings.gamma, None, attached, same_step)
+        return Rule(settings.gamma, None, attached, same_step, strict)
     table = stdb_table(settings.alpha, settings.beta, settings.cutoff, settings.steps)
-    return Rule(None, torch.as_tensor(table, dtype=dtype, device=device), attached, same_step)
+    return Rule(None, torch.as_tensor(table, dtype=dtype, device=device), attached, same_step, strict)
 
 
 def scan(drive, beside, state, theta, leak, rule, start):
@@ -105,14 +107,14 @@ class _Scan(torch.autograd.Function):
     def forward(ctx, drive, beside, u, before, last, theta, leak, rule, start):
         """Keep the membranes that decide; spikes and gaps say the rest."""
         deciding, spikes = (torch.empty(drive.shape, dtype=u.dtype, device=u.device) for _ in range(2))
-        leaky, earlier = float(leak) != 1.0, (u, before)
+        leaky, earlier, reaches = float(leak) != 1.0, (u, before), torch.gt if rule.strict else torch.ge
         for k in range(len(drive)):
             kept = (u * leak if leaky else u) + drive[k]
             kept = kept if beside is None else kept + beside[k]
             if rule.same_step:
                 u = kept - before * theta
             deciding[k] = u
-            fired = torch.gt(u, theta, out=spikes[k])
+            fired = reaches(u, theta, out=spikes[k])
             if rule.same_step:
                 before = fired
             else:

@@ -133,6 +133,8 @@ class StdbSettings:
 
     def __post_init__(self):
         """Check every value."""
+        if not isinstance(self.lr_interval, list | tuple):
+            raise ModelError(f"stdb: lr_interval must be a list of shares of the epochs, got {self.lr_interval!r}")
         object.__setattr__(self, "lr_interval", tuple(self.lr_interval))
         check_choices(self, CHOICES, "stdb")
         check_numbers(self, RANGES, "stdb")
@@ -149,6 +151,10 @@ class StdbSettings:
     def to_dict(self):
         """Return the settings as plain data."""
         return asdict(self)
+
+    def seen(self, logits, elapsed):
+        """Return what the loss sees of the output after so many steps."""
+        return logits / elapsed if self.logits == "mean" or self.truncate else logits
 
     def rate_of(self, epoch):
         """Return the learning rate of an epoch, counted from 1.

@@ -18,6 +18,7 @@ from eventsnn.ann.torch_net import torch
 from eventsnn.ann.training_data import check_data
 from eventsnn.conversion.hybrid_build import nodes_of
 from eventsnn.errors import DataError, RunError
+from eventsnn.learning.stdb.checks import check_fits, check_images, check_inputs
 from eventsnn.learning.stdb.net import StdbNet
 from eventsnn.learning.stdb.settings import StdbResult, StdbSettings
 from eventsnn.random import key, uniform
@@ -50,13 +51,18 @@ def train(hybrid, dataset, settings, *, checkpoint=None, progress=None):
 
     Raises
     ------
+    ModelError
+        If the network is too deep for `steps` or `truncate`, or has no masks for `dropout`.
     DataError
         If data do not fit the network, or the checkpoint is damaged or belongs to another run.
     RunError
         If the loss is not finite, or a GPU is asked for and missing.
     """
     started, settings = time.perf_counter(), StdbSettings.of(settings)
+    check_fits(hybrid, settings)
     images, labels = check_data(hybrid.graph, dataset)
+    images = images / np.float32(255) if images.dtype == np.uint8 else images
+    check_images(hybrid, images, settings)
     device = choose_device(settings.device)
     with torch_mode(settings, device):
         trainer = _Trainer(hybrid, images, labels, settings, device)
@@ -87,16 +93,22 @@ def predict(hybrid, images, settings, ids=None, seed=0):
     logits : ndarray, shape (n, classes)
     spikes : ndarray of float, shape (layers,)
         Per neuron and sample.
+
+    Raises
+    ------
+    DataError
+        If images or ids are such as a run would refuse.
     """
-    settings = StdbSettings.of(settings)
+    settings, images = StdbSettings.of(settings), hybrid.graph.as_inputs(images)
+    ids = np.arange(len(images)) if ids is None else np.asarray(ids)
+    check_inputs(hybrid, images, ids)
     device = choose_device(settings.device)
     with torch_mode(settings, device):
-        return _answers(StdbNet(hybrid, settings, device), hybrid.graph.as_inputs(images), ids, seed)
+        return _answers(StdbNet(hybrid, settings, device), images, ids, seed)
 
 
 def _answers(net, images, ids, seed):
-    ids, size = np.arange(len(images)) if ids is None else np.asarray(ids), net.settings.batch_size
-    logits, total = [], 0
+    logits, total, size = [], 0, net.settings.batch_size
     with torch.no_grad():
         for first in range(0, len(images), size):
             part = slice(first, first + size)
@@ -116,14 +128,10 @@ class _Trainer:
 
     def __init__(self, hybrid, images, labels, settings, device):
         self.settings, self.device, self.identity, self.start = settings, device, "", hybrid
-        if settings.validation >= len(images):
-            raise DataError(f"stdb: validation takes {settings.validation} of {len(images)} images, none is left")
-        if (settings.shift or settings.flip) and images.ndim < 3:
-            raise DataError(f"stdb: shift and flip need images (n, y, x[, channel]), got shape {images.shape}")
         split = np.argsort(uniform(key(settings.seed, "stdb split"), 0, 0, len(images)), kind="stable")
         cut = len(split) - settings.validation
         self.parts = split[:cut], np.sort(split[cut:])
-        self.images, self.labels = images / np.float32(255) if images.dtype == np.uint8 else images, labels
+        self.images, self.labels = images, labels
         self.net = StdbNet(hybrid, settings, device)
         self.optimiser = self._optimiser()
         self.epoch, self.batch, self.kept, self.aborted, self.curve, self.best = 0, 0, 0, False, [], None
@@ -165,8 +173,7 @@ class _Trainer:
         labels = torch.as_tensor(self.labels[members], device=self.device)
         self.optimiser.zero_grad(set_to_none=True)
         for elapsed, logits, _ in self.net.segments(x, members, seed):
-            seen = logits / elapsed if s.logits == "mean" or s.truncate else logits
-            loss = functional.cross_entropy(seen, labels)
+            loss = functional.cross_entropy(s.seen(logits, elapsed), labels)
             loss.backward()
         self.optimiser.step()
         self._keep_in_range()
@@ -210,7 +217,8 @@ class _Trainer:
         if len(held):
             logits, spikes = _answers(self.net, self.images[held], held, s.seed)
             judged = float((logits.argmax(1) == self.labels[held]).mean())
-            loss = functional.cross_entropy(torch.as_tensor(logits), torch.as_tensor(self.labels[held])).item()
+            seen = torch.as_tensor(s.seen(logits, s.steps))  # the units of the training loss
+            loss = functional.cross_entropy(seen, torch.as_tensor(self.labels[held])).item()
             record |= {"validation_accuracy": judged, "validation_loss": loss, "validation_spikes": spikes.tolist()}
         best = max((r["validation_accuracy"] for r in self.curve[:-1] if r["validation_accuracy"] is not None), default=-1.0)
         if not len(held) or judged > best:

@@ -6,6 +6,7 @@ from eventsnn.errors import DataError, RunError
 from eventsnn.metrics import accuracy
 from eventsnn.scenario.learn.learned import Learned
 from eventsnn.scenario.learn.settings import settings_of
+from eventsnn.scenario.network import hybrid
 
 CHECKPOINT, TRAINED = "checkpoint.npz", "trained.h5"
 
@@ -89,9 +90,9 @@ def _test(job, data, before, after, settings):
     from eventsnn.learning.stdb import training as stdb
 
     samples, found = job.load(data), {}
-    for when, hybrid in (("before", before), ("after", after)):
-        logits, spikes = stdb.predict(hybrid, samples.x, settings, samples.ids, job.spec.seed)
-        neurons = stdb.neurons(hybrid)
+    for when, net in (("before", before), ("after", after)):
+        logits, spikes = stdb.predict(net, samples.x, settings, samples.ids, job.spec.seed)
+        neurons = stdb.neurons(net)
         found[when] = {"accuracy": accuracy(logits.argmax(1), samples.labels),
                        "spikes_per_neuron": float(spikes @ neurons / neurons.sum()),
                        "spikes_per_neuron_by_layer": spikes.tolist()}  # fmt: skip
@@ -115,9 +116,6 @@ def check(spec):
                              "none} to train from scratch, {rule: stored} to go on from a trained network")  # fmt: skip
     if spec.run is None or spec.data is None:
         yield ("run",), "required, with data: which samples the trained network is run on"
-    ranges = {"learn.data": spec.learn.data.range} | {f"learn.test.{k}": d.range for k, d in enumerate(spec.learn.test)}
-    for where, own in ranges.items():
-        if spec.data is not None and own != spec.data.range:
-            low, high = spec.data.range
-            path = tuple(int(part) if part.isdigit() else part for part in where.split("."))
-            yield (*path, "range"), f"must be that of data: [{low:g}, {high:g}]"
+    yield from hybrid.prepared_alike(spec, ("learn", "data"), spec.learn.data)
+    for k, own in enumerate(spec.learn.test):
+        yield from hybrid.prepared_alike(spec, ("learn", "test", k), own)

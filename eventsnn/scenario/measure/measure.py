@@ -5,6 +5,7 @@ import numpy as np
 from eventsnn.metrics import accuracy, agreement, saturation, silent_populations, spikes_per_neuron
 from eventsnn.scenario.measure import energy, integer_levels, integer_logs, over_time, spikes_seen
 from eventsnn.scenario.measure.source_only import evaluate_source
+from eventsnn.scenario.network import hybrid
 
 SATURATED = 0.9  # spikes per neuron and step
 QUEUE = ("queue_pushes", "queue_pops", "instants")
@@ -138,5 +139,6 @@ def _warnings(job, outcome, maker):
         elif "early" not in row and used > SATURATED:
             found.append(f"population '{name}' is saturated: {used:.2f} spikes per neuron and step; "
                          "lower its weights or raise its threshold")  # fmt: skip
+    found += hybrid.warnings(job.results["convert"]["report"]) if "convert" in job.results else []
     found += [f"input '{name}' is silent: nothing entered the network" for name, n in outcome.inputs.items() if not n]
     return found

@@ -18,16 +18,21 @@ def evaluate_source(graph, samples):
     Returns
     -------
     metrics : dict
-        samples; source_accuracy; where the network can be folded: folded_accuracy and folded_agreement (share of samples
-        with the same class before and after), and active_share: the share of hidden ReLU outputs above 0, in total and per
-        layer, which is the number of spikes per neuron of a time-to-first-spike network that loses nothing.
+        samples; source_accuracy, unless the activations are gone (conversion.qcfs); where the network can be folded:
+        folded_accuracy and folded_agreement (share of samples with the same class before and after), and active_share: the share
+        of hidden ReLU outputs above 0, in total and per layer, which is the number of spikes per neuron of a time-to-first-spike
+        network that loses nothing.
     warnings : list of str
         Why the network cannot be folded, if so.
     """
     from eventsnn.ann.quantised import Qcfs, QuantReLU
     from eventsnn.conversion.fold import fold_batch_norm
+    from eventsnn.conversion.qcfs import SCALED
     from eventsnn.conversion.segments import cut
 
+    if SCALED in graph.meta:
+        return {"samples": len(samples)}, ["the weights carry the tops of a clip-floor-shift network that has been converted: "
+                                           "its activations are gone, so it has no accuracy of its own"]  # fmt: skip
     x = graph.as_inputs(samples.x)
     prediction = np.argmax(graph.forward(x), axis=1)
     found = {"samples": len(samples), "source_accuracy": accuracy(prediction, samples.labels)}

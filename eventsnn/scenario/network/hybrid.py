@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from eventsnn.errors import ModelError
-
 CODES = {"poisson": "poisson", "constant": "direct"}
 NEEDS_IMAGES = ("maximum", "percentile", "activation")
+# Keys of the rules that look at no images; the others share theirs, so that one can be tried for another by its name alone.
+OWN_KEYS = {"none": {"default_threshold"}, "stored": set(), "qcfs": set()}
 
 
 def to_hybrid(loaded, graph, calibration, options):
@@ -18,14 +18,12 @@ def to_hybrid(loaded, graph, calibration, options):
         Of the balancing, and ``hybrid``: thresholds, leaks and modes as `eventsnn.conversion.hybrid.HybridNet` takes them.
     """
     from eventsnn.conversion.hybrid import to_network
-    from eventsnn.scenario.simulate.encode import steps_of
 
     dt, dtype, masks = options.pop("dt"), options.pop("dtype"), options.pop("masks")
-    hybrid, report = balanced(loaded, graph, calibration, options)
-    steps, least = steps_of(loaded, dt), hybrid.shortest
-    if steps is not None and steps <= least:
-        raise loaded.error(("run", "duration"), f"a spike takes {least} steps to the output, of {steps}: all outputs would be 0; "
-                           f"run more than {least * dt:g} ms, or propagation: same_step")  # fmt: skip
+    with loaded.at("convert"):
+        start = unbalanced(loaded, graph, options)
+        _check_depth(loaded, start, dt)
+        hybrid, report = balanced(loaded, start, calibration, options | {"dt": dt})
     return to_network(hybrid, dtype=dtype, dt_ms=dt, masks=masks), report | {"mapping": "hybrid", "hybrid": hybrid.settings()}
 
 
@@ -47,17 +45,72 @@ def save(path, graph, report):
     save_hybrid(path, HybridNet(replace(graph, meta=rest), **report["hybrid"]))
 
 
-def balanced(loaded, graph, calibration, options):
-    """Make a hybrid network with its thresholds.
+def _check_depth(loaded, hybrid, dt):
+    """Refuse runs and trainings of too few steps, before thresholds are looked for."""
+    from eventsnn.learning.stdb.checks import check_fits
+    from eventsnn.scenario.learn.settings import settings_of
+    from eventsnn.scenario.simulate.encode import steps_of
+
+    steps, least = steps_of(loaded, dt), hybrid.shortest
+    if steps is not None and steps <= least:
+        raise loaded.error(("run", "duration"), f"a spike takes {least} steps to the output, of {steps}: all outputs would be 0; "
+                           f"run more than {least * dt:g} ms, or propagation: same_step")  # fmt: skip
+    if loaded.spec.learn is not None:
+        with loaded.at("learn"):
+            check_fits(hybrid, settings_of(loaded))
+
+
+def unbalanced(loaded, graph, options):
+    """Make a hybrid network whose thresholds are those that its source brings along, or are still to be found.
 
     Parameters
     ----------
     loaded : LoadedScenario
         Its encoder says what the input is.
     graph : LayerGraph
-    calibration : Samples or None
     options : dict
         Keys propagation, leak, v_init and balance of the schema.
+
+    Returns
+    -------
+    HybridNet
+    """
+    from eventsnn.conversion.hybrid import HybridNet, hybrid_of
+    from eventsnn.conversion.hybrid_build import spiking_layers
+    from eventsnn.conversion.qcfs import SCALED, from_qcfs
+    from eventsnn.errors import ModelError
+
+    if options["balance"]["rule"] == "qcfs":
+        return from_qcfs(graph, charge=options["v_init"])
+    if options["balance"]["rule"] == "stored":
+        return replace(hybrid_of(graph), clip=_input(loaded)["clip"])
+    if SCALED in graph.meta:
+        raise ModelError("the source is a converted clip-floor-shift network, whose weights carry its tops; take balance.rule "
+                         "'stored'")  # fmt: skip
+    names = spiking_layers(graph)
+    modes = {key: options[key] for key in ("propagation", "v_init")} | _input(loaded)
+    return HybridNet(graph, [1.0] * len(names), [options["leak"]] * len(names), **modes)
+
+
+def _input(loaded):
+    """Return what the encoder says of the input, as a HybridNet takes it."""
+    from eventsnn.scenario.rules.sections import encoders
+
+    code = next(iter(encoders(loaded.spec).values()))
+    return {"input": CODES[code.code], "gain": getattr(code, "gain", 1.0), "clip": getattr(code, "clip", False)}
+
+
+def balanced(loaded, start, calibration, options):
+    """Find the thresholds of a hybrid network.
+
+    Parameters
+    ----------
+    loaded : LoadedScenario
+    start : HybridNet
+        Of `unbalanced`.
+    calibration : Samples or None
+    options : dict
+        As `unbalanced` takes them, and dt.
 
     Returns
     -------
@@ -66,34 +119,54 @@ def balanced(loaded, graph, calibration, options):
         and the file says otherwise.
     """
     from eventsnn.conversion.balance import balance
-    from eventsnn.conversion.hybrid import HybridNet, hybrid_of
-    from eventsnn.conversion.hybrid_build import spiking_layers
-    from eventsnn.conversion.qcfs import from_qcfs
-    from eventsnn.scenario.rules.sections import encoders
 
-    code, wanted = next(iter(encoders(loaded.spec).values())), dict(options["balance"])
+    wanted = dict(options["balance"])
     rule = wanted.pop("rule")
-    asked = {"propagation": options["propagation"], "v_init": options["v_init"], "input": CODES[code.code],
-             "gain": code.gain if code.code == "poisson" else 1.0}  # fmt: skip
-    try:
-        if rule == "qcfs":
-            found = from_qcfs(graph, charge=options["v_init"])
-            return found, {"rule": rule, "layers": _rows(found)}
-        if rule == "stored":
-            return _stored(hybrid_of(graph), asked | {"leak": options["leak"]})
-        names = spiking_layers(graph)
-        start = HybridNet(graph, [1.0] * len(names), [options["leak"]] * len(names), **asked)
-        x = None if calibration is None else calibration.x
-        return balance(start, x, rule=rule, threads=loaded.spec.run.threads, **wanted)
-    except ModelError as error:
-        raise loaded.error(("convert",), str(error)) from None
+    if rule == "qcfs":
+        return start, {"rule": rule, "layers": _rows(start)}
+    if rule == "stored":
+        return start, {"rule": rule, "differs": _differs(loaded, start, options), "layers": _rows(start)}
+    x = None if calibration is None else calibration.x
+    return balance(start, x, rule=rule, threads=loaded.spec.run.threads, **wanted)
 
 
-def _stored(hybrid, asked):
-    """Return the network of a file as it is, and where the scenario differs from it."""
-    own = hybrid.settings() | {"leak": hybrid.leaks[0] if len(set(hybrid.leaks)) == 1 else list(hybrid.leaks)}
-    differs = {key: {"scenario": value, "file": own[key]} for key, value in asked.items() if own[key] != value}
-    return hybrid, {"rule": "stored", "differs": differs, "layers": _rows(hybrid)}
+def _differs(loaded, hybrid, options):
+    """Return where the scenario differs from the file it takes up; thresholds for another input are refused.
+
+    The file wins in what the network is; the input is what the encoder of the run makes, and thresholds were found for one.
+    """
+    from eventsnn.scenario.simulate.encode import steps_of
+
+    own = hybrid.settings()
+    given = _input(loaded)
+    for key in ("input", "gain") if hybrid.input == "poisson" else ("input",):
+        if own[key] != given[key]:
+            raise loaded.error(("encode",), f"the thresholds stored in the source are for {key} {own[key]!r}, this is {key} "
+                               f"{given[key]!r}; encode as the file says, or balance anew")  # fmt: skip
+    leaks = set(hybrid.leaks)
+    own |= {"leak": hybrid.leaks[0] if len(leaks) == 1 else list(hybrid.leaks)}
+    asked = {key: options[key] for key in ("propagation", "v_init", "leak")}
+    trained = hybrid.graph.meta.get("stdb")
+    if isinstance(trained, dict) and loaded.spec.learn is None:
+        own["steps"], asked["steps"] = trained.get("steps"), steps_of(loaded, options["dt"])
+    return {key: {"scenario": value, "file": own[key]} for key, value in asked.items() if own[key] != value}
+
+
+def warnings(report):
+    """Return what a run says of a stored network that is not what the scenario asks for.
+
+    Parameters
+    ----------
+    report : dict
+        Of the conversion.
+
+    Returns
+    -------
+    list of str
+    """
+    return [f"{'run.duration' if key == 'steps' else f'convert.{key}'} is {row['scenario']!r}, the stored network was made with "
+            f"{row['file']!r}" + (" steps" if key == "steps" else ", which is what ran")
+            for key, row in report.get("differs", {}).items()]  # fmt: skip
 
 
 def _rows(hybrid):
@@ -119,8 +192,8 @@ def check(spec, codes):
     for path, code in codes.items():
         if code.code not in CODES:
             yield (*path, "code"), f"a hybrid network takes poisson or constant (direct) input, got {code.code!r}"
-        elif code.code == "constant" and (code.gain != 1 or code.noise):
-            yield path, "direct input is the value itself: remove gain and noise"
+        elif code.code == "constant" and (code.gain != 1 or code.noise or code.schedule != "every"):
+            yield path, "direct input is the value itself in every step: remove gain, noise and schedule"
         elif code.code == "poisson" and code.amplitude != 1:
             yield (*path, "amplitude"), "thresholds are balanced with spikes of amplitude 1: remove it"
     rule = spec.convert.balance.rule
@@ -128,14 +201,37 @@ def check(spec, codes):
         yield ("convert", "calibration"), f"required: balance.rule {rule!r} looks at images"
     if rule not in NEEDS_IMAGES and spec.convert.calibration is not None:
         yield ("convert", "calibration"), f"balance.rule {rule!r} looks at no images; remove it"
+    written = spec.convert.balance.model_fields_set
+    for key in sorted(written - {"rule"} - OWN_KEYS.get(rule, written)):
+        yield ("convert", "balance", key), f"says nothing to balance.rule {rule!r}; remove it"
     if rule == "qcfs":
         yield from _qcfs(spec, codes)
     if spec.run is None or spec.run.duration is None:
         yield ("run", "duration"), "required: a hybrid network has no end of its own, for example 100 ms"
-    if (spec.data is not None and spec.convert.calibration is not None
-            and spec.data.range != spec.convert.calibration.data.range):  # fmt: skip
-        low, high = spec.data.range
-        yield ("convert", "calibration", "data", "range"), f"must be that of data: [{low:g}, {high:g}]"
+    if spec.convert.calibration is not None:
+        yield from prepared_alike(spec, ("convert", "calibration", "data"), spec.convert.calibration.data)
+
+
+def prepared_alike(spec, path, own):
+    """Find samples that reach the network otherwise than those of `data`.
+
+    Parameters
+    ----------
+    spec : Scenario
+    path : tuple
+        Where these samples stand.
+    own : DataSpec
+
+    Yields
+    ------
+    path : tuple
+    problem : str
+    """
+    for key in ("range", "standardise", "crop") if spec.data is not None else ():
+        wanted = getattr(spec.data, key)
+        if getattr(own, key) != wanted:
+            shown = f"[{wanted[0]:g}, {wanted[1]:g}]" if key == "range" else "null" if wanted is None else str(wanted).lower()
+            yield (*path, key), f"must be that of data: {shown}"
 
 
 def _qcfs(spec, codes):

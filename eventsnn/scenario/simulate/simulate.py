@@ -153,8 +153,10 @@ def _spikes(given, result):
 
 
 def _source_prediction(job, start, stop):
+    from eventsnn.conversion.qcfs import SCALED
+
     graph, samples = job.relu_graph, job.results.get("data")
-    if graph is None or samples is None or samples.x is None:
+    if graph is None or SCALED in graph.meta or samples is None or samples.x is None:
         return None
     return np.argmax(graph.forward(graph.as_inputs(samples.x[start:stop])), axis=1)
 
