@@ -129,13 +129,14 @@ def _warm(file, graph, partial):
 
 def _convertible(graph, asked):
     """Refuse a network whose layers the conversion does not know, whatever their weights will be."""
+    from eventsnn.ann.quantised import ternarised
     from eventsnn.conversion.hybrid import hybrid_of
     from eventsnn.conversion.hybrid_build import spiking_layers
     from eventsnn.conversion.integer_blocks import blocks
     from eventsnn.conversion.qcfs import from_qcfs
 
     if asked.to == "integer":
-        blocks(graph, asked.ternarise)
+        blocks(ternarised(graph) if asked.ternarise else graph)
     elif asked.to == "hybrid":
         {"qcfs": from_qcfs, "stored": hybrid_of}.get(asked.balance.rule, spiking_layers)(graph)
     else:
