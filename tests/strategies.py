@@ -258,8 +258,9 @@ def cases(draw, configs=COMPILED, driven=True, dyadic=None, samples=None):
         extra = draw(synapses(nodes[source], nodes[target], whole, dyadic))
         place, delay = draw(st.integers(0, len(projections))), draw(st.integers(1, 3))
         projections.insert(place, Projection(source, target, extra, delay=delay))
-    kind = draw(st.sampled_from(["membrane", "count", "first_spike"]))
-    readout = Readout(draw(st.sampled_from(names)), kind)
+    read = draw(st.sampled_from(populations))
+    kinds = ["membrane", "count", "first_spike"] if read.model.fires else ["membrane"]
+    readout = Readout(read.name, draw(st.sampled_from(kinds)))
     return Case(Network(inputs, populations, projections, relays, drives, readout, dt_ms=1.0), given, duration)
 
 
