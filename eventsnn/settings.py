@@ -138,7 +138,7 @@ def check_numbers(settings, ranges, what):
     kinds = {f.name: f.type for f in fields(settings)}
     for name in (name for name, kind in kinds.items() if kind is bool):
         if not isinstance(got := getattr(settings, name), bool | np.bool_):  # "no" would count as true
-            raise ModelError(f"{what}: {name} must be True or False, got {got!r}")
+            raise ModelError(f"{what}: {name} must be true or false, got {got!r}")
     for interval, names in ranges.items():
         for name in names:
             check_number(getattr(settings, name), interval, f"{what}: {name}", kinds[name])

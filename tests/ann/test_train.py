@@ -273,7 +273,7 @@ def test_schedules():
     ({"optimiser": "adamm"}, "did you mean 'adam'"), ({"epochs": -1}, "epochs"),
     ({"epochs": 2.5}, "whole"), ({"learning_rate": float("nan")}, "learning_rate"), ({"momentum": 1}, "momentum"),
     ({"keep": "best"}, "validation"), ({"batch_size": True}, "batch_size"),
-    ({"learning_rate": "1e-3"}, "learning_rate"), ({"deterministic": "no"}, "deterministic must be True or False"),
+    ({"learning_rate": "1e-3"}, "learning_rate"), ({"deterministic": "no"}, "deterministic must be true or false"),
     ({"nesterov": 0}, "nesterov"), ({"lr_interval": 0.5}, "lr_interval"), (None, "must be a dict or TrainSettings"),
 ])  # fmt: skip
 def test_bad_settings(values, message):

@@ -314,7 +314,7 @@ def test_schedules_aborts_and_refusals():
     assert none.epoch == 0 and none.hybrid.thresholds == start().thresholds
     for bad, words in (({"gama": 1}, "gamma"), ({"steps": 0}, "steps"), ({"cutoff": 0}, "cutoff"), ({"dropout": 1.0}, "dropout"),
                        ({"surrogate": "triangle"}, "linear"), (None, "settings must be a dict"),
-                       ({"flip": "no"}, "flip must be True or False"), ({"thresholds": "yes"}, "thresholds must be True"),
+                       ({"flip": "no"}, "flip must be true or false"), ({"thresholds": "yes"}, "thresholds must be true"),
                        ({"lr_interval": 0.5}, "list of shares"), ({"lr_interval": [0.9, 0.6]}, "ascending")):  # fmt: skip
         with pytest.raises(ModelError, match=words):
             StdbSettings.of(bad)

@@ -155,8 +155,6 @@ class TtfsSettings:
         """Check every value."""
         check_choices(self, CHOICES, "training")
         check_numbers(self, RANGES, "training")
-        if not isinstance(self.noise_silent, bool):
-            raise ModelError(f"training: noise_silent must be true or false, got {self.noise_silent!r}")
         self._check_lengths()
         self._check_together()
 
