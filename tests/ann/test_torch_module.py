@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
+from eventsnn import run  # noqa: E402
 from eventsnn.ann.architectures import mlp  # noqa: E402
 from eventsnn.ann.exchange import from_torch  # noqa: E402
 from eventsnn.ann.files import load_graph, save_graph  # noqa: E402
@@ -20,6 +21,8 @@ from eventsnn.ann.layers import BatchNorm, Conv2d, Dense, Flatten, ReLU  # noqa:
 from eventsnn.ann.torch_module import from_torch_module  # noqa: E402
 from eventsnn.ann.torch_net import TorchNet  # noqa: E402
 from eventsnn.conversion.fold import fold_batch_norm  # noqa: E402
+from eventsnn.conversion.ttfs import to_ramps  # noqa: E402
+from eventsnn.encoders import ttfs  # noqa: E402
 from eventsnn.errors import DataError, ModelError  # noqa: E402
 from tests.properties.settings import examples  # noqa: E402
 
@@ -226,6 +229,17 @@ def test_a_border_of_its_own_is_kept_folded_and_saved(tmp_path):
     for wrong in (-1, 1.5, True, "full", (1, 2, 3), None):
         with pytest.raises(ModelError, match="whole number >= 0"):
             Conv2d("c", np.ones((3, 3, 1, 1)), None, 1, wrong)
+
+
+@pytest.mark.parametrize("model, engine", [("ramp", "event"), ("ramp", "analytic"), ("ramp_ungated", "event")])
+def test_a_border_of_its_own_becomes_spikes(model, engine):
+    module = nn.Sequential(nn.BatchNorm2d(2), nn.Conv2d(2, 3, 3, 2, (1, 2)), nn.ReLU(), nn.Conv2d(3, 4, 3, padding=2), nn.ReLU(),
+                           nn.Flatten(), nn.Linear(4 * 6 * 7, 3))  # fmt: skip
+    graph = from_torch_module(on_grid(module, 5), (8, 7, 2))
+    x = np.abs(images((8, 7, 2)))
+    network, _ = to_ramps(graph, x, model=model, dtype="float64")
+    readout = run(network, {"input": ttfs.encode(x, dtype="float64")}, engine=engine).readout
+    assert np.allclose(readout, computed(module, x), rtol=1e-8, atol=1e-8)
 
 
 def test_arrays_for_a_convolution_that_pytorch_cannot_have():
