@@ -35,7 +35,8 @@ HINTS = {  # by how a name begins, in lower case and without underscores
     "mean": "write a mean over the image as AvgPool2d of its size, and Flatten",
     "sub": "a scaling of the input is a BatchNorm in front (docs/your_own_network.md)",
     "truediv": "a scaling of the input is a BatchNorm in front (docs/your_own_network.md)",
-    "conv": "use the module nn.Conv2d", "linear": "use the module nn.Linear", "batchnorm": "use the module nn.BatchNorm2d",
+    "conv2d": "use the module nn.Conv2d", "linear": "use the module nn.Linear", "batchnorm": "use the module nn.BatchNorm2d",
+    "pad": "Conv2d has a padding of its own, the same on both sides", "zeropad": "Conv2d has a padding of its own",
     "parametriz": "make the weights plain: torch.nn.utils.parametrize.remove_parametrizations",
 }  # fmt: skip
 
@@ -83,8 +84,8 @@ def _trace(module):
     except Exception as error:
         first = next(iter(str(error).splitlines()), "")
         raise ModelError(f"PyTorch network: torch.fx cannot follow forward() of {type(module).__name__} ({type(error).__name__}: "
-                         f"{first}); write it as one chain of layers, without conditions on values, or as nn.Sequential; allowed "
-                         f"are {ALLOWED}") from error  # fmt: skip
+                         f"{first}); write it as one chain of layers, without conditions on values, or as nn.Sequential; of a "
+                         "compiled or wrapped module give the one inside") from error  # fmt: skip
     finally:
         for part, mode in modes.items():
             part.training = mode

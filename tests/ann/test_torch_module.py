@@ -207,6 +207,12 @@ def test_what_cannot_be_said_is_refused(module, what):
     assert re.search(what, str(error.value)), error.value
 
 
+@pytest.mark.parametrize("shape", ["abc", None, (28, 28), (0, 4, 4)])
+def test_the_input_shape_is_said(shape):
+    with pytest.raises(ModelError, match="input_shape must be"):
+        from_torch_module(nn.Linear(4, 3), shape)
+
+
 def test_hooks_are_refused():
     module = nn.Sequential(nn.Linear(4, 3))
     module[0].register_forward_hook(lambda *_: None)
