@@ -50,6 +50,34 @@ def parameter(value, what, ndim, sizes=None):
     return array
 
 
+def checked_padding(padding, what):
+    """Return a padding in its plain form.
+
+    Parameters
+    ----------
+    padding : {"same", "valid"} or int or (int, int)
+        A number: so many rows and columns of zeros on every side; a pair: rows, columns.
+    what : str
+        How messages name it.
+
+    Returns
+    -------
+    str or int or tuple of int
+        A pair of equal numbers is one number.
+
+    Raises
+    ------
+    ModelError
+        If it is none of these.
+    """
+    if isinstance(padding, str) and padding in PADDINGS:
+        return padding
+    pair = tuple(padding) if isinstance(padding, tuple | list) and len(padding) == 2 else (padding, padding)
+    if not all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in pair):
+        raise ModelError(f"{what} must be 'same', 'valid', a whole number >= 0 or a pair of them, got {padding!r}")
+    return pair[0] if pair[0] == pair[1] else pair
+
+
 def same_padding(size, kernel, stride):
     """Return (before, after) zero padding along one axis, so that the output has ceil(size / stride) positions.
 

@@ -1,10 +1,11 @@
 """Weights of a PyTorch model into a layer graph: names matched in natural order, layouts turned to channel-last."""
 
 import re
+from collections.abc import Mapping
 
 import numpy as np
 
-from eventsnn.ann.layers import BatchNorm, Dense, Flatten
+from eventsnn.ann.layers import BatchNorm, Conv2d, Dense, Flatten
 from eventsnn.ann.residual import Residual
 from eventsnn.errors import DataError
 
@@ -38,21 +39,30 @@ def from_torch(graph, arrays):
     Raises
     ------
     DataError
-        If the number of layers, an array or a shape does not fit; the message names both sides.
+        If the number of layers, an array or a shape does not fit, the message names both sides; or if ``arrays`` is a module.
     ModelError
-        If the network has residual blocks.
+        If the network has residual blocks, or a convolution that PyTorch cannot have: with a stride, and "same" padding
+        that is not alike on both sides.
 
     Notes
     -----
     PyTorch flattens images as (channel, y, x), eventsnn as (y, x, channel): the rows of the first dense layer after a
     Flatten are reordered accordingly.  A model whose modules are declared in another order than they are used does not
-    fit this rule; rename its arrays.
+    fit this rule; rename its arrays.  Options (strides, paddings, epsilon) are not in a ``state_dict``: they are those of
+    ``graph``.  ``torch_module.from_torch_module`` takes a whole module, options included.
     """
+    if not isinstance(arrays, Mapping):
+        raise DataError(f"PyTorch weights: must be arrays by name, as a state_dict has them, got {type(arrays).__name__}; a "
+                        "module becomes a network with eventsnn.ann.torch_module.from_torch_module(module, input_shape)")
     prefixes = sorted({key.rpartition(".")[0] for key in arrays if key.rpartition(".")[2] not in IGNORED}, key=_natural)
     for layer in graph.layers:
         if isinstance(layer, Residual):
             layer.complain("has two chains, and PyTorch arrays are matched by one order of layers; save the weights by name: "
                            "graph.with_parameters({'block1.conv1.weights': ...})")  # fmt: skip
+    for layer, shape in zip(graph.layers, (graph.input_shape, *graph.shapes)):
+        if isinstance(layer, Conv2d) and layer.stride > 1 and any(first != last for first, last in layer.pads(shape)):
+            layer.complain(f"padding 'same' at stride {layer.stride} is {layer.pads(shape)} rows and columns before and after, "
+                           "PyTorch pads both sides alike: say how many, as the PyTorch model does, for example padding=1")
     layers = [(i, layer) for i, layer in enumerate(graph.layers) if layer.arrays()]
     if len(prefixes) != len(layers):
         raise DataError(f"PyTorch weights: the file has {len(prefixes)} layers ({', '.join(prefixes)}), the network "

@@ -103,7 +103,8 @@ def load_graph(path):
     header, arrays = containers.read(path)
     if header is None:
         raise DataError(f"{path}: holds no eventsnn architecture (no header); build the network by name and fill it "
-                        "with eventsnn.ann.exchange.from_torch(graph, read_arrays(path))")  # fmt: skip
+                        "with eventsnn.ann.exchange.from_torch(graph, read_arrays(path)), or make it of the PyTorch module "
+                        "itself with eventsnn.ann.torch_module.from_torch_module(module, input_shape)")  # fmt: skip
     try:
         header = json.loads(bytes(header).decode())
         if header["format"] != FORMAT or header["version"] != VERSION:

@@ -66,7 +66,10 @@ class LayerGraph:
 
     def __post_init__(self):
         """Name the layers and check every shape."""
-        shape = tuple(int(n) for n in np.atleast_1d(self.input_shape))
+        try:
+            shape = tuple(int(n) for n in np.atleast_1d(self.input_shape))
+        except (TypeError, ValueError):
+            shape = ()
         if len(shape) not in (1, 3) or min(shape) < 1:
             raise ModelError(f"layer graph: input_shape must be (n,) or (y, x, channel), got {self.input_shape}")
         layers, shapes = _named(self.layers), []

@@ -4,17 +4,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eventsnn.ann.base import PADDINGS, Layer, parameter, same_padding
+from eventsnn.ann.base import Layer, checked_padding, parameter, same_padding
 
 
 @dataclass(frozen=True, eq=False)
 class Conv2d(Layer):
-    """Convolution (cross-correlation): weights (ky, kx, c_in, c_out), bias (c_out,) or a map (y, x, c_out)."""
+    """Convolution (cross-correlation): weights (ky, kx, c_in, c_out), bias (c_out,) or a map (y, x, c_out).
+
+    Padding is "same", "valid", or so many rows and columns of zeros on every side: a number, or a pair (rows, columns).
+    """
 
     weights: np.ndarray = None
     bias: np.ndarray = None
     stride: int = 1
-    padding: str = "same"
+    padding: object = "same"
 
     ARRAYS = ("weights", "bias")
 
@@ -28,13 +31,15 @@ class Conv2d(Layer):
                 self.complain(f"bias is for {self.bias.shape[-1]} channels, weights make {self.weights.shape[3]}")
         if not isinstance(self.stride, int) or self.stride < 1:
             self.complain(f"stride must be a whole number >= 1, got {self.stride!r}")
-        if self.padding not in PADDINGS:
-            self.complain(f"padding must be 'same' or 'valid', got {self.padding!r}")
+        object.__setattr__(self, "padding", checked_padding(self.padding, f"{what}: padding"))
 
     def pads(self, shape):
         """Return ((before, after), (before, after)) for an input shape (y, x, channel)."""
         if self.padding == "valid":
             return (0, 0), (0, 0)
+        if self.padding != "same":
+            rows, columns = np.broadcast_to(self.padding, 2).tolist()
+            return (rows, rows), (columns, columns)
         return tuple(same_padding(shape[a], self.weights.shape[a], self.stride) for a in (0, 1))
 
     def out_shape(self, shape):
@@ -56,7 +61,7 @@ class Conv2d(Layer):
         """Return the convolution by gathering patches (im2col) and one matrix product."""
         oy, ox, cout = self.out_shape(x.shape[1:])
         (ky, kx), s = self.weights.shape[:2], self.stride
-        if self.padding == "same":
+        if self.padding != "valid":
             x = np.pad(x, ((0, 0), *self.pads(x.shape[1:]), (0, 0)))
         views = np.lib.stride_tricks.sliding_window_view(x, (ky, kx), axis=(1, 2))[:, ::s, ::s]
         patches = views.transpose(0, 1, 2, 4, 5, 3).reshape(x.shape[0] * oy * ox, -1)

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from eventsnn.ann.base import same_padding
 from eventsnn.ann.layers import AveragePool2d, BatchNorm, Conv2d, Dense, Dropout, Flatten, MaxPool2d, ReLU
 from eventsnn.ann.quantised import KBitConv2d, Qcfs, QuantReLU, TernaryConv2d
 from eventsnn.ann.residual import Residual
@@ -27,11 +26,8 @@ class _Conv(nn.Module):
         if layer.bias is not None:
             bias = _tensor(layer.bias, dtype)
             self.bias = nn.Parameter(bias.permute(2, 0, 1).contiguous() if bias.ndim == 3 else bias)
-        self.stride, pads = layer.stride, ((0, 0), (0, 0))
-        if layer.padding == "same":
-            pads = tuple(same_padding(shape[a], layer.weights.shape[a], layer.stride) for a in (0, 1))
-        self.symmetric = all(before == after for before, after in pads)
-        self.pads = pads
+        self.stride, self.pads = layer.stride, layer.pads(shape)
+        self.symmetric = all(before == after for before, after in self.pads)
 
     def used(self):
         """Return the weights that the convolution multiplies with."""

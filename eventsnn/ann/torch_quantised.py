@@ -5,12 +5,12 @@ from eventsnn.errors import RunError
 
 try:
     import torch
-    from torch import nn
+    from torch import fx, nn
     from torch.nn import functional
 except ImportError as error:
     raise RunError("training a source network needs PyTorch, which is an extra: pip install eventsnn[ann]") from error
 
-__all__ = ["ClipFloorShift", "RoundedReLU", "functional", "k_bit_weights", "nn", "ternary_weights", "torch"]
+__all__ = ["ClipFloorShift", "RoundedReLU", "functional", "fx", "k_bit_weights", "nn", "ternary_weights", "torch"]
 
 
 def ternary_weights(weights):

@@ -35,7 +35,7 @@ def fold_batch_norm(graph):
     -----
     kappa = gamma / sqrt(variance + epsilon),  shift = beta - kappa mean, per channel.  Into the weights before it (no
     ReLU between): w' = kappa w per output channel, b' = kappa b + shift.  Into the weights behind it (after a ReLU, or
-    at the input): w' = kappa w per input channel, b' = b + sum of shift w over the taps inside the image; with ``same``
+    at the input): w' = kappa w per input channel, b' = b + sum of shift w over the taps inside the image; with
     padding that sum depends on the position, and the bias becomes a map (y, x, c_out).  Pools, Flatten and further batch
     norms may stand between.  A max pool in between takes the minimum where kappa < 0: there its sign turns
     (ttfs-relu-equivalence 2.7, M4, M5, M7; neural-coding 2.9).
@@ -111,7 +111,7 @@ class _Fold:
             # The layer itself, with weights only, sums the taps inside an image that is `shift` everywhere.
             image = np.broadcast_to(shift, (1, *shape))
             taps = Conv2d(layer.name, weights, None, layer.stride, layer.padding).apply(image)[0]
-            taps = taps if layer.padding == "same" and shift.any() else taps[0, 0]
+            taps = taps if layer.padding != "valid" and shift.any() else taps[0, 0]
         else:
             taps = shift @ weights
         bias = taps + (0.0 if layer.bias is None else layer.bias.astype(np.float64))

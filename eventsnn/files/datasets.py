@@ -31,7 +31,7 @@ class Dataset:
     Attributes
     ----------
     images : array (n, y, x, channel)
-        uint8; a user's own .npz may hold floats, and vectors (n, features).
+        uint8, 0 to 255; a user's own .npz may hold floats, as the network takes them, and vectors (n, features).
     labels : array (n,)
         uint8, or the integers of a user's own file.
     classes : tuple of str
@@ -51,6 +51,10 @@ class Dataset:
 
     def __len__(self):
         return len(self.labels)
+
+    def __repr__(self):
+        return (f"Dataset({self.name!r}, {self.split}: {len(self)} of shape {self.images.shape[1:]}, {self.images.dtype}; "
+                f"{len(self.classes)} classes)")  # fmt: skip
 
 
 def data_root(root=None):

@@ -96,6 +96,7 @@ def test_shipped_digits_are_the_documented_ones():
     readme = Path(__file__).parents[2] / "data" / "README.md"
     assert data.sha256 in readme.read_text() and datasets.verify("digits") == {"test": data.sha256}
     assert len(datasets.load("digits", limit=7)) == 7
+    assert repr(data) == "Dataset('digits', test: 3000 of shape (28, 28, 1), uint8; 10 classes)"
     with pytest.raises(DataError, match="it has test"):
         datasets.load("digits", "train")
     with pytest.raises(DataError, match="inside the package"):
