@@ -82,7 +82,7 @@ def specialise(loop, **names):
     ------
     ModelError
         When the code reaches a global that is neither a function, a number, a string nor a module: such a value
-        could change without the cache noticing.
+        could change without the cache noticing. Also when it draws from numpy.random.
     """
     asked = (loop, tuple(sorted(names.items(), key=lambda item: item[0])))  # the very same objects: no need to look again
     kernel = _asked.get(asked)

@@ -30,6 +30,7 @@ from eventsnn import (
 )
 from eventsnn.compile import jit_enabled, specialise
 from eventsnn.encoders import ENCODERS
+from eventsnn.neurons import base, find_model, register
 from eventsnn.relays import Deletion, Flip, FrozenMask, Jitter
 
 X, ONES = Input("x", 3), np.ones((3, 2))
@@ -159,6 +160,35 @@ def unknown(state, i, inputs, t, p, maps):
 def test_a_model_of_ones_own_that_is_not_whole(make, says):
     with pytest.raises(EventsnnError, match=says):
         make()
+
+
+def drawing(state, i, inputs, t, p, maps):
+    """A step that draws random numbers of its own."""
+    return inputs[0, i] > np.random.rand()
+
+
+@pytest.mark.parametrize("engine", ["event", "stepped"])
+def test_a_step_draws_no_random_numbers_of_its_own(engine):
+    with pytest.raises(EventsnnError, match=r"drawing .*'random' cannot be used here: its draws would differ from run to run"):
+        run(of_class({"step": staticmethod(drawing)}), spikes(), engine=engine)
+
+
+def named(name, qualname="Mine"):
+    """A model with a name, defined as the class `qualname` of this file."""
+    body = {"name": name, "step": staticmethod(nan), "__module__": __name__, "__qualname__": qualname}
+    return type(qualname, (GridModel,), body)
+
+
+def test_a_name_is_that_of_one_model(monkeypatch):
+    monkeypatch.setattr(base, "_registered", dict(base._registered))
+    with pytest.raises(EventsnnError, match=r"test_misuse\.Mine: the name 'lif' is that of a model of eventsnn"):
+        register(named("lif"))
+    assert find_model("lif").__module__.startswith("eventsnn.")
+    register(named("mine"))
+    again = register(named("mine"))  # the cell of a notebook once more
+    with pytest.raises(EventsnnError, match=r"test_misuse\.Other: the name 'mine' is that of .*test_misuse\.Mine; take"):
+        register(named("mine", "Other"))
+    assert find_model("mine") is again
 
 
 def test_a_function_may_bear_the_name_of_something_that_it_uses():
