@@ -7,6 +7,7 @@ from eventsnn.scenario.learn import stdb as learn_stdb
 from eventsnn.scenario.measure import energy
 from eventsnn.scenario.network import clocks, coding, hybrid, integer
 from eventsnn.scenario.rules import adjoint as rules_adjoint
+from eventsnn.scenario.rules import ramps as rules_ramps
 from eventsnn.scenario.rules import t2fsnn as rules_t2fsnn
 from eventsnn.scenario.rules import ttfs as rules_ttfs
 
@@ -47,6 +48,7 @@ def check(loaded):
     codes = {("encode",) if name is None else ("encode", name): code for name, code in encoders(spec).items()}
     yield from clocks.check(spec, explicit(spec), codes)
     yield from coding.check(spec, codes)
+    yield from rules_ramps.check(spec, explicit(spec), codes)
     yield from rules_t2fsnn.check(spec, codes)
     yield from integer.check(spec, codes)
     yield from hybrid.check(spec, codes)
@@ -118,8 +120,6 @@ def _conversion(spec):
         yield ("convert",), "an explicit network is spiking already, nothing to convert; remove this section"
     if spec.run is not None and spec.convert is None and explicit(spec) is None and spec.learn is None:
         yield ("convert",), "required to run a ReLU network with spikes, for example 'to: ramps'"
-    if spec.convert is not None and spec.convert.to == "ramps":
-        yield from _ramps(spec)
     evaluates = has_source(spec) and spec.convert is None and (spec.data is not None or spec.statistics is not None)
     if spec.run is None and spec.train is None and spec.learn is None and not evaluates:
         yield ("run",), "required, but not there ('run: {}' takes all defaults)"
@@ -166,7 +166,7 @@ def _measuring(spec):
     wanted = spec.measure
     for key in sorted(wanted.model_fields_set) if spec.run is None else ():
         yield ("measure", key), "is measured in a run:, which is not here; remove it"
-    for key in ("histograms", "first_spikes", "layers"):
+    for key in ("histograms", "first_spikes", "layers", "conversion"):
         if spec.run is not None and spec.run.record == [] and getattr(wanted, key):
             yield ("measure", key), "needs recorded spikes, and run.record is empty; remove one of the two"
     if spec.run is not None and spec.run.exit is not None and spec.run.every is None:
@@ -179,30 +179,6 @@ def _measuring(spec):
         yield ("measure", "conversion"), "reads whole runs, and with run.exit samples end early; remove one of the two"
     if (wanted.phases is not None or wanted.words) and not wanted.histograms:
         yield ("measure", "histograms"), "phases and words belong to histograms; set histograms: true"
-
-
-def _ramps(spec):
-    """Options of one kind of ramp that another does not have, and the samples that windows come from."""
-    if spec.convert.rule == "fit" and spec.convert.calibration is None:
-        yield ("convert", "calibration"), "required by rule fit: samples whose activations set the windows"
-    if spec.convert.rule != "fixed" and spec.convert.windows is not None:
-        yield ("convert", "windows"), f"belongs to rule fixed, got rule {spec.convert.rule}; remove it"
-    model = spec.convert.model
-    if model != "alpha1" and spec.convert.alpha != 1:
-        yield ("convert", "alpha"), f"belongs to model alpha1, got {spec.convert.alpha} with model {model}; remove it"
-    if model != "gated" and spec.convert.early != "saturate":
-        yield ("convert", "early"), f"belongs to model gated: {model} ramps may spike early; remove it"
-    for name, code in encoders(spec).items():
-        path = ("encode",) if name is None else ("encode", name)
-        if model == "gated" and code.code in ("poisson", "constant", "phase", "burst"):
-            yield (*path, "code"), f"{code.code!r} works in steps, ramps on the continuous clock; allowed ttfs, latency, raster"
-        if model == "alpha1" and code.code == "ttfs" and code.silent:
-            yield (*path, "silent"), "must be false with convert.model alpha1, which needs a spike of every input"
-        if model != "gated" and code.code not in ("ttfs", "raster"):
-            yield (*path, "code"), f"{model} ramps hear spike times, got {code.code!r}, allowed ttfs, raster"
-    if model != "gated" and spec.run is not None and spec.run.engine not in ("event", "auto"):
-        yield ("run", "engine"), (f"{model} ramps spike at any time: the continuous clock has the event engine only, got "
-                                  f"{spec.run.engine!r}, allowed event, auto")  # fmt: skip
 
 
 def _coding(spec):
