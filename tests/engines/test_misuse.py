@@ -195,10 +195,30 @@ def test_a_function_may_bear_the_name_of_something_that_it_uses():
     assert callable(specialise(nan))
 
 
+def nothing(state, i, inputs, t, p, maps):
+    """A step that forgets to say whether it spikes."""
+    state[0, i] += inputs[0, i]
+
+
+def half(v):
+    """What a step calls."""
+    return v.half
+
+
+def calling(state, i, inputs, t, p, maps):
+    """A step that calls something that cannot be compiled."""
+    return half(inputs[0, i]) > 1
+
+
 @pytest.mark.skipif(not jit_enabled(), reason="as plain Python it is an AttributeError of the user's own line")
-def test_what_the_compiler_says_is_put_in_words():
-    with pytest.raises(EventsnnError, match="neuron model cannot be compiled: KeyError: 'threshold'"):
-        run(of_class({"step": staticmethod(unknown)}), spikes())
+@pytest.mark.parametrize("step, says", [
+    (unknown, r"unknown \(.*test_misuse\.py:\d+\): .* p\.threshold is no parameter that the model declares"),
+    (nothing, r"nothing \(.*test_misuse\.py:\d+\): .* it returns nothing"),
+    (calling, r"half \(.*test_misuse\.py:\d+\): .* Unknown attribute 'half' of type float32"),
+])  # fmt: skip
+def test_what_the_compiler_says_is_put_in_words(step, says):
+    with pytest.raises(EventsnnError, match=says):
+        run(of_class({"step": staticmethod(step)}), spikes())
 
 
 class TestAnyTime:
