@@ -11,6 +11,7 @@ Nothing compiles at import. Under ``NUMBA_DISABLE_JIT=1`` the very same function
 import dis
 import functools
 import os
+import re
 import threading
 import time
 import types
@@ -82,7 +83,7 @@ def specialise(loop, **names):
     ------
     ModelError
         When the code reaches a global that is neither a function, a number, a string nor a module: such a value
-        could change without the cache noticing.
+        could change without the cache noticing. Also when it draws from numpy.random.
     """
     asked = (loop, tuple(sorted(names.items(), key=lambda item: item[0])))  # the very same objects: no need to look again
     kernel = _asked.get(asked)
@@ -99,14 +100,14 @@ _asked, _specialised = {}, {}
 
 
 def _build(loop, names, key):
+    done = {}
     if not jit_enabled():
-        done = {}
         plain = {n: _plain(f, names, done) if isinstance(f, types.FunctionType) else f for n, f in names.items()}
         return _Quiet(_clone(loop, {**_plain_helpers(loop, names, done), **plain}))
-    done = {}
-    hooks = {n: _compiled(f, names, done) if isinstance(f, types.FunctionType) else f for n, f in names.items()}
+    functions = {n: f for n, f in names.items() if isinstance(f, types.FunctionType)}
+    hooks = names | {n: _compiled(f, names, done) for n, f in functions.items()}
     helpers = {n: _compiled(h, names, done) for n, h in _functions_named(loop) if n not in names}
-    return _Timed(_jit(_clone(loop, {**helpers, **hooks}), key))
+    return _Timed(_jit(_clone(loop, {**helpers, **hooks}), key), functions)
 
 
 def _jit(function, key):
@@ -131,9 +132,8 @@ def _jit(function, key):
 class _Timed:
     """A compiled kernel that adds the time of every call that compiles (or loads) to `seconds_compiling`."""
 
-    def __init__(self, dispatcher):
-        self.dispatcher = dispatcher
-        self.known = 0
+    def __init__(self, dispatcher, hooks):
+        self.dispatcher, self.hooks, self.known = dispatcher, hooks, 0
 
     def __call__(self, *arguments):
         global seconds_compiling
@@ -141,7 +141,7 @@ class _Timed:
         try:
             result = self.dispatcher(*arguments)
         except Exception as error:
-            raise _explained(error) from error
+            raise _explained(error, self.hooks) from error
         known = len(self.dispatcher.overloads)
         if known != self.known:
             self.known = known
@@ -149,17 +149,36 @@ class _Timed:
         return result
 
 
-def _explained(error):
+def _explained(error, hooks):
     """Return a ModelError for what the compiler says of a model's function, any other error as it is."""
     place = error.__traceback__
     while place.tb_next is not None:
         place = place.tb_next
     if f"{os.sep}numba{os.sep}" not in place.tb_frame.f_code.co_filename:
         return error
-    lines = [line.strip() for line in str(error).splitlines()]
-    told = [line for line in lines if line and not line.startswith(("Failed in", "During:", "-", "<source"))][:4]
-    return ModelError(f"a function of a neuron model cannot be compiled: {type(error).__name__}: {' '.join(told)}; it must take "
-                      "the arguments of its model's kind and return a number; with NUMBA_DISABLE_JIT=1 it runs as plain Python")
+    known = [*((f.__name__, f) for f in _reached(hooks.values())), *hooks.items()]
+    at = {f: found.start() for name, f in known if (found := re.search(rf"\b{name}\(", str(error)))}
+    at |= {f: 0 for _, f in known if isinstance(error, KeyError) and error.args[0] in f.__code__.co_names}
+    code = min(at, key=at.get).__code__ if at else None  # what is named first is innermost
+    where = "a function of a neuron model" if code is None else f"{code.co_qualname} ({code.co_filename}:{code.co_firstlineno})"
+    return ModelError(f"{where}: cannot be compiled: {_told(error)}; it must take the arguments of its model's kind and return "
+                      "a number; with NUMBA_DISABLE_JIT=1 it runs as plain Python")
+
+
+def _told(error):
+    if isinstance(error, KeyError):
+        return f"p.{error.args[0]} is no parameter that the model declares"
+    if "Casting none" in str(error):
+        return "it returns nothing, at least in some case"
+    said = re.sub(r"(?m)^\s*(Failed in|During:|-|<source|File |def ).*$", "", str(error)).split("\n")
+    return f"{type(error).__name__}: {' '.join([line.strip() for line in said if line.strip()][:2])}"
+
+
+def _reached(functions):
+    found = list(functions)
+    for function in found:  # which grows meanwhile
+        found += [helper for _, helper in _functions_named(function) if helper not in found]
+    return found
 
 
 class _Quiet:

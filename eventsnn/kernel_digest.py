@@ -29,7 +29,7 @@ def digest(loop, names):
     Raises
     ------
     ModelError
-        If the code reaches a global that could change without being noticed.
+        If the code reaches a global that could change without being noticed, or draws random numbers of its own.
     """
     walk = _Walk(names)
     walk.function(loop)
@@ -70,6 +70,10 @@ class _Walk:
         for name in code.co_names:
             if name in self.names:
                 self.add("hook", name)
+            elif name == "random":  # also as an attribute, np.random
+                raise ModelError(
+                    f"{_where(function)}: 'random' cannot be used here: its draws would differ from run to run and from engine "
+                    "to engine. Noise belongs to the input (code poisson) or to a relay (Deletion, Jitter)")
             elif name in function.__globals__:
                 self.value(name, function.__globals__[name], function)
 
@@ -91,6 +95,9 @@ class _Walk:
             self.add("type", value.__name__)
         else:
             raise ModelError(
-                f"{function.__qualname__} ({function.__code__.co_filename}): the name '{name}' is a "
-                f"{type(value).__name__}; compiled code may use functions, numbers, strings, tuples of these, numpy "
-                "and math. Pass it as a parameter of the model instead")
+                f"{_where(function)}: the name '{name}' is a {type(value).__name__}; compiled code may use functions, numbers, "
+                "strings, tuples of these, numpy and math. Pass it as a parameter of the model instead")
+
+
+def _where(function):
+    return f"{function.__qualname__} ({function.__code__.co_filename})"

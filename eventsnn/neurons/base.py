@@ -249,11 +249,17 @@ def register(model):
     Raises
     ------
     ModelError
-        If it has no name.
+        If it has no name, or the name of another model.
     """
     if not (isinstance(model, type) and issubclass(model, NeuronModel) and model.name):
         raise ModelError(f"{model!r} is not a neuron model: derive a class from GridModel, GatedModel or ContinuousModel, and "
                          "give it a name")
+    home = f"eventsnn.neurons.{_MODULES[model.name]}" if model.name in _MODULES else model.__module__
+    other = _registered.get(model.name, model)
+    # the same class once more replaces itself: a cell of a notebook that is run again
+    if model.__module__ != home or (other.__module__, other.__qualname__) != (home, model.__qualname__):
+        whose = "a model of eventsnn" if model.name in _MODULES else f"{other.__module__}.{other.__qualname__}"
+        raise ModelError(f"{model.__module__}.{model.__qualname__}: the name '{model.name}' is that of {whose}; take another")
     _registered[model.name] = model
     return model
 

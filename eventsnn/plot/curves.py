@@ -38,7 +38,7 @@ def draw_over_time(metrics, path, title=""):
             axes.axhline(100 * metrics["source_accuracy"], color=INK, lw=0.8, ls=(0, (4, 3)), label="ReLU network")
         if x == "times_ms" and "latency_to_accuracy" in metrics and metrics["latency_to_accuracy"]["reached_ms"] is not None:
             axes.axvline(metrics["latency_to_accuracy"]["reached_ms"], color=FAINT, lw=1.2)
-        if min(curve[x]) > 0 and len(curve[x]) > 1:
+        if len(curve[x]) > 1 and 0 < 100 * min(curve[x]) <= max(curve[x]):  # below two decades, ticks of a log axis overlap
             axes.set_xscale("log")
         axes.margins(y=0.08)
         _label(axes, label, "%")

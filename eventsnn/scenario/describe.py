@@ -33,7 +33,8 @@ def describe(name):
         raise DataError(f"{name}: no such file")
     if path.suffix in (".yml", ".yaml"):
         return _scenario(name)
-    tries = [_raster, _weights] if path.suffix in (".h5", ".hdf5", ".part") else [_weights, _npz]
+    kinds = {".h5": [_raster, _weights], ".hdf5": [_raster, _weights], ".part": [_raster, _weights], ".npz": [_weights, _npz]}
+    tries = kinds.get(path.suffix, [_weights])
     problems = []
     for attempt in tries:
         try:
@@ -75,7 +76,8 @@ def _folder(path):
     state = read_json(path / STATE)
     if not {"status", "scenario_file"} <= state.keys():
         raise DataError(f"{path}: not a run folder (no {RESULT}, no {STATE} that can be read)")
-    text = f"{path}: {state['status']}, scenario {state['scenario_file']}"
+    said = "not finished (running now, or killed: --resume goes on)" if state["status"] == "running" else state["status"]
+    text = f"{path}: {said}, scenario {state['scenario_file']}"
     text += f"\n{state['error']}" if state.get("error") else ""
     part = path / "raster.h5.part"
     try:

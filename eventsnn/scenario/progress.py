@@ -75,6 +75,10 @@ def summary(result):
         if value is not None:
             beside = f"   (published: {shown(published[key]['value'], kind)})" if key in published else ""
             lines.append(f"  {label:32} {shown(value, kind)}{beside}")
+    early = metrics.get("early_exit")
+    if early is not None:
+        lost = f", {100 * early['changed']:.2f} % of the classes changed" if "changed" in early else ""
+        lines.append(f"  {'early exit':32} {100 * early['time_saved']:.1f} % of the time saved{lost}")
     for name, row in metrics.get("spike_trains", {}).items():
         cv = f", CV of its intervals {row['isi_cv']:.2f}" if row["isi_cv"] is not None else ""
         lines.append(f"  {'rate of ' + name:32} {row['rate_hz']:.4g} Hz{cv}")

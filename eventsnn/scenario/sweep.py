@@ -18,8 +18,9 @@ from eventsnn.scenario.sweep_plan import Planned, plan
 __all__ = ["INDEX", "Planned", "folder_of", "plan", "row_of", "run_one", "sweep"]
 
 INDEX = "index.csv"
-FIGURES = ("accuracy", "agreement", "spikes_per_neuron", "synaptic_events", "pattern_loss", "best_pattern_loss",
-           "learned_accuracy_before", "learned_accuracy")  # fmt: skip
+FIGURES = ("accuracy", "agreement", "source_accuracy", "spikes_per_neuron", "synaptic_events", "latency.mean_ms",
+           "latency_to_accuracy.reached_ms", "early_exit.mean_ms", "early_exit.time_saved", "early_exit.changed", "pattern_loss",
+           "best_pattern_loss", "learned_accuracy_before", "learned_accuracy")  # fmt: skip
 
 
 def folder_of(planned, out=None):
@@ -149,21 +150,40 @@ def row_of(folder, one):
     -------
     dict
     """
-    from eventsnn.report.page import headline
-
     own = Path(folder) / one.run
     result, state = read_json(own / RESULT), read_json(own / STATE)
     said = state.get("status", "waiting")
     status = "finished" if result else "waiting" if said == "finished" else said  # a result that is gone or damaged is made again
     row = {"run": one.run, "status": status, "error": "" if result else (state.get("error") or "")}
-    figures = {key: headline(result.get("metrics", {}), key) for key in FIGURES}
+    figures = {key: _figure(result.get("metrics", {}), key) for key in FIGURES}
     return row | one.values | figures
+
+
+def _figure(metrics, key):
+    from eventsnn.report.page import headline
+
+    name, _, part = key.partition(".")
+    return (metrics.get(name) or {}).get(part) if part else headline(metrics, name)
+
+
+def _earlier(folder, planned):
+    """Rows of other sweeps into this folder: their finished runs are still there."""
+    try:
+        with open(folder / INDEX, newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, ValueError, csv.Error):
+        return []
+    own = {one.run for one in planned}
+    return [row for row in rows if row.get("run") and row["run"] not in own and (folder / row["run"] / RESULT).exists()]
 
 
 def _write_index(folder, planned):
     """index.csv from what the disk says: any process may write it, the last one is right."""
-    rows = [row_of(folder, one) for one in planned]
+    rows = [row_of(folder, one) for one in planned] + _earlier(folder, planned)
+    said = dict.fromkeys(key for row in rows for key in row if key is not None)
+    figures = [key for key in FIGURES if any(row.get(key) not in (None, "") for row in rows)]  # nobody reads empty columns
+    columns = [*(key for key in said if key not in FIGURES), *figures]
     with disk.finished(folder / INDEX, f".{os.getpid()}.part") as part, open(part, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, rows[0].keys())
+        writer = csv.DictWriter(file, columns, extrasaction="ignore")
         writer.writeheader()
         writer.writerows(rows)

@@ -30,6 +30,7 @@ from eventsnn import (
 )
 from eventsnn.compile import jit_enabled, specialise
 from eventsnn.encoders import ENCODERS
+from eventsnn.neurons import base, find_model, register
 from eventsnn.relays import Deletion, Flip, FrozenMask, Jitter
 
 X, ONES = Input("x", 3), np.ones((3, 2))
@@ -166,14 +167,63 @@ def test_a_model_of_ones_own_that_is_not_whole(make, says):
         make()
 
 
+def drawing(state, i, inputs, t, p, maps):
+    """A step that draws random numbers of its own."""
+    return inputs[0, i] > np.random.rand()
+
+
+@pytest.mark.parametrize("engine", ["event", "stepped"])
+def test_a_step_draws_no_random_numbers_of_its_own(engine):
+    with pytest.raises(EventsnnError, match=r"drawing .*'random' cannot be used here: its draws would differ from run to run"):
+        run(of_class({"step": staticmethod(drawing)}), spikes(), engine=engine)
+
+
+def named(name, qualname="Mine"):
+    """A model with a name, defined as the class `qualname` of this file."""
+    body = {"name": name, "step": staticmethod(nan), "__module__": __name__, "__qualname__": qualname}
+    return type(qualname, (GridModel,), body)
+
+
+def test_a_name_is_that_of_one_model(monkeypatch):
+    monkeypatch.setattr(base, "_registered", dict(base._registered))
+    with pytest.raises(EventsnnError, match=r"test_misuse\.Mine: the name 'lif' is that of a model of eventsnn"):
+        register(named("lif"))
+    assert find_model("lif").__module__.startswith("eventsnn.")
+    register(named("mine"))
+    again = register(named("mine"))  # the cell of a notebook once more
+    with pytest.raises(EventsnnError, match=r"test_misuse\.Other: the name 'mine' is that of .*test_misuse\.Mine; take"):
+        register(named("mine", "Other"))
+    assert find_model("mine") is again
+
+
 def test_a_function_may_bear_the_name_of_something_that_it_uses():
     assert callable(specialise(nan))
 
 
+def nothing(state, i, inputs, t, p, maps):
+    """A step that forgets to say whether it spikes."""
+    state[0, i] += inputs[0, i]
+
+
+def half(v):
+    """What a step calls."""
+    return v.half
+
+
+def calling(state, i, inputs, t, p, maps):
+    """A step that calls something that cannot be compiled."""
+    return half(inputs[0, i]) > 1
+
+
 @pytest.mark.skipif(not jit_enabled(), reason="as plain Python it is an AttributeError of the user's own line")
-def test_what_the_compiler_says_is_put_in_words():
-    with pytest.raises(EventsnnError, match="neuron model cannot be compiled: KeyError: 'threshold'"):
-        run(of_class({"step": staticmethod(unknown)}), spikes())
+@pytest.mark.parametrize("step, says", [
+    (unknown, r"unknown \(.*test_misuse\.py:\d+\): .* p\.threshold is no parameter that the model declares"),
+    (nothing, r"nothing \(.*test_misuse\.py:\d+\): .* it returns nothing"),
+    (calling, r"half \(.*test_misuse\.py:\d+\): .* Unknown attribute 'half' of type float32"),
+])  # fmt: skip
+def test_what_the_compiler_says_is_put_in_words(step, says):
+    with pytest.raises(EventsnnError, match=says):
+        run(of_class({"step": staticmethod(step)}), spikes())
 
 
 class TestAnyTime:

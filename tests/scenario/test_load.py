@@ -27,6 +27,18 @@ network:
 encode: {code: raster, times: [0], neurons: [1]}
 run: {duration: 10}
 """
+T2FSNN = TINY.replace("to: ramps", "to: t2fsnn").replace("code: ttfs", "code: ttfs_kernel")
+GATED = """
+format: 1
+title: windows written out
+data: {name: digits}
+network:
+  inputs: {a: {shape: [28, 28, 1]}}
+  populations: {b: {shape: [4], model: ramp, parameters: {t_open: 1, t_close: 2}}}
+  projections: {ab: {source: a, target: b, synapses: {kind: dense, weights: {init: constant, value: 1}}}}
+encode: {code: ttfs}
+run: {}
+"""
 ANY_TIME = TINY.replace("to: ramps,", "to: ramps, model: ungated,")
 BAD = [
     # (text, override or None, line, what the message must say)
@@ -41,6 +53,9 @@ BAD = [
     (TINY, "run.threads=true", None, "run.threads: must be a whole number, got true"),
     (TINY, "run.duration=10 mss", None, "unknown unit of time, got 'mss'.*did you mean 'ms'"),
     (TINY, "run.duration=.nan", None, "must be a finite time"),
+    (TINY, "run.duration=5 ms", None, "run.duration: the neurons' windows set how long a sample takes.*; remove it"),
+    (T2FSNN, "run.duration=30 ms", None, "run.duration: the neurons' windows"),
+    (GATED, "run.duration=30 ms", None, "run.duration: the neurons' windows"),
     (TINY, "title=[1]", None, "title: must be text, got a list"),
     (TINY, "convert.zeta=big", None, "convert.zeta: must be a number, got 'big'"),
     (TINY, "convert.zeta=.inf", None, "convert.zeta: must be a finite number"),
@@ -82,6 +97,20 @@ def test_mistakes_name_place_and_remedy(text, override, line, message):
     found = str(caught.value)
     assert re.search(message, found), found
     assert f"s.yml:{line}:" in found if line else f"--set {override}" in found
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides"),
+    [
+        (GATED, ["encode={code: latency}"]),  # latencies have no end
+        (GATED, ["encode={code: raster, times: [1], neurons: [3]}", "data=null"]),
+        (T2FSNN, ["convert.t_fire_start=40"]),  # early firing is on the grid
+        (T2FSNN, ["convert.clock=grid"]),
+        (ANY_TIME, []),
+    ],
+)
+def test_a_duration_that_has_a_meaning_is_taken(text, overrides):
+    assert resolved(text, [*overrides, "run.duration=30 ms"]).spec.run.duration == 30.0
 
 
 def test_all_mistakes_at_once():
@@ -172,6 +201,7 @@ def test_training_settings_are_those_of_the_trainer():
         (["run=null", "network=null", "train={data: {name: digits}, architecture: {kind: mlp}}"], "encode: belongs to a run:"),
         (["run=null", "measure.layers=true"], "measure.layers: is measured in a run:"),
         (["run.record=[]", "measure.histograms=true"], "measure.histograms: needs recorded spikes"),
+        (["run.record=[]", "measure.conversion=4"], "measure.conversion: needs recorded spikes"),
         (["convert.windows=3"], "convert.windows: belongs to rule fixed"),
         (["encode={code: poisson}"], "encode.code: 'poisson' works in steps"),
     ],

@@ -69,6 +69,32 @@ def test_failed_runs_are_kept_with_their_error_and_tried_again(tmp_path):
     assert here.count == 1
 
 
+def index_of(folder):
+    """The rows of index.csv."""
+    with open(folder / "index.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_second_sweep_into_a_folder_keeps_the_finished_rows_of_the_first(tmp_path):
+    path, out = make_tiny(tmp_path), tmp_path / "s"
+    sweeps.sweep(sweeps.plan(path, ["data.limit=4,99"]), out, executor=Here())
+    first = index_of(out)
+    sweeps.sweep(sweeps.plan(path, ["convert.zeta=0.2,0.5"], ["data.limit=6"]), out, executor=Here())
+    rows = index_of(out)
+    assert [(row["convert.zeta"], row["data.limit"]) for row in rows] == [("0.2", ""), ("0.5", ""), ("", "4")]
+    assert {key: rows[2][key] for key in first[0]} == first[0] and rows[2]["status"] == "finished"
+    sweeps.sweep(sweeps.plan(path, ["data.limit=4"]), out, executor=Here())
+    assert sorted(row["run"] for row in index_of(out)) == sorted(row["run"] for row in rows)
+
+
+def test_the_index_has_latencies_and_no_empty_columns(tmp_path):
+    plan = sweeps.plan(make_tiny(tmp_path), ["data.limit=4"])
+    (row,) = sweeps.sweep(plan, tmp_path / "s", executor=Here())
+    (written,) = index_of(tmp_path / "s")
+    assert float(written["latency.mean_ms"]) == row["latency.mean_ms"] > 0 and "source_accuracy" in written
+    assert not any(key.startswith(("pattern", "best_pattern", "learned", "early_exit")) for key in written)
+
+
 def test_an_index_runs_one(tmp_path):
     plan = sweeps.plan(make_tiny(tmp_path), ["data.limit=2,3,4"])
     rows = sweeps.sweep(plan, tmp_path / "s", index=1)

@@ -201,7 +201,7 @@ def test_input_jitter_moves_test_samples_alone(tmp_path):
     (["network={source: {file: 'shipped:mnist_fc.h5'}}"], "has others"),
     (["learn.neuron=alpha1", "learn.window={rule: fixed, lengths: 9}"], "spike of every input"),
     (["learn.keep=best", "learn.validation=0"], "validation"), (["learn.data.name=digts"], "digits"),
-    (["run=null"], "learn.test"),
+    (["run=null"], "learn.test"), (["run.duration=5 ms"], "windows set how long"),
 ])  # fmt: skip
 def test_mistakes_are_named(overrides, words):
     with pytest.raises(ScenarioError, match=words):

@@ -9,6 +9,7 @@ from eventsnn.scenario.network import clocks, coding, hybrid, integer
 from eventsnn.scenario.rules import adjoint as rules_adjoint
 from eventsnn.scenario.rules import measure as rules_measure
 from eventsnn.scenario.rules import normalisation
+from eventsnn.scenario.rules import ramps as rules_ramps
 from eventsnn.scenario.rules import settings as rules_settings
 from eventsnn.scenario.rules import t2fsnn as rules_t2fsnn
 from eventsnn.scenario.rules import ttfs as rules_ttfs
@@ -52,6 +53,7 @@ def check(loaded):
     yield from clocks.check(spec, explicit(spec), codes)
     yield from coding.check(spec, codes)
     yield from normalisation.check(spec)
+    yield from rules_ramps.check(spec, explicit(spec), codes)
     yield from rules_t2fsnn.check(spec, codes)
     yield from integer.check(spec, codes)
     yield from hybrid.check(spec, codes)
@@ -127,8 +129,6 @@ def _conversion(spec):
         yield ("convert",), "an explicit network is spiking already, nothing to convert; remove this section"
     if spec.run is not None and spec.convert is None and explicit(spec) is None and spec.learn is None:
         yield ("convert",), "required to run a ReLU network with spikes, for example 'to: ramps'"
-    if spec.convert is not None and spec.convert.to == "ramps":
-        yield from _ramps(spec)
     evaluates = has_source(spec) and spec.convert is None and (spec.data is not None or spec.statistics is not None)
     if spec.run is None and spec.train is None and spec.learn is None and not evaluates:
         yield ("run",), "required, but not there ('run: {}' takes all defaults)"
@@ -169,30 +169,6 @@ def _learning(spec):
             yield ("data",), "required with run: which samples the learned network is run on"
         if spec.run is not None and spec.run.duration is not None:
             yield ("run", "duration"), "learn.test_window says how long to run; remove it"
-
-
-def _ramps(spec):
-    """Options of one kind of ramp that another does not have, and the samples that windows come from."""
-    if spec.convert.rule == "fit" and spec.convert.calibration is None:
-        yield ("convert", "calibration"), "required by rule fit: samples whose activations set the windows"
-    if spec.convert.rule != "fixed" and spec.convert.windows is not None:
-        yield ("convert", "windows"), f"belongs to rule fixed, got rule {spec.convert.rule}; remove it"
-    model = spec.convert.model
-    if model != "alpha1" and spec.convert.alpha != 1:
-        yield ("convert", "alpha"), f"belongs to model alpha1, got {spec.convert.alpha} with model {model}; remove it"
-    if model != "gated" and spec.convert.early != "saturate":
-        yield ("convert", "early"), f"belongs to model gated: {model} ramps may spike early; remove it"
-    for name, code in encoders(spec).items():
-        path = ("encode",) if name is None else ("encode", name)
-        if model == "gated" and code.code in ("poisson", "constant", "phase", "burst"):
-            yield (*path, "code"), f"{code.code!r} works in steps, ramps on the continuous clock; allowed ttfs, latency, raster"
-        if model == "alpha1" and code.code == "ttfs" and code.silent:
-            yield (*path, "silent"), "must be false with convert.model alpha1, which needs a spike of every input"
-        if model != "gated" and code.code not in ("ttfs", "raster"):
-            yield (*path, "code"), f"{model} ramps hear spike times, got {code.code!r}, allowed ttfs, raster"
-    if model != "gated" and spec.run is not None and spec.run.engine not in ("event", "auto"):
-        yield ("run", "engine"), (f"{model} ramps spike at any time: the continuous clock has the event engine only, got "
-                                  f"{spec.run.engine!r}, allowed event, auto")  # fmt: skip
 
 
 def _coding(spec):

@@ -160,7 +160,7 @@ class RunSpec(Strict):
     schedule: Literal["streamed", "interleaved"] = "streamed"
     threads: Count = 1
     duration: PositiveTime | None = None
-    """Simulated time of each sample; absent: what the converted network needs."""
+    """Simulated time of each sample; absent: what the converted network needs. Where windows set it, there is no other."""
     batch: Count = 100
     """Samples between two saved slices of a resumable run."""
     record: list[Name] | None = None

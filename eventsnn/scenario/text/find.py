@@ -16,7 +16,7 @@ def find(path):
     Parameters
     ----------
     path : str or Path
-        A .yml file, `shipped:NAME`, a raster.h5 or a run folder.
+        A .yml file, `shipped:NAME` or NAME, a raster.h5 or a run folder.
 
     Returns
     -------
@@ -31,8 +31,9 @@ def find(path):
     """
     text = str(path)
     target = SHIPPED / text.removeprefix("shipped:") if text.startswith("shipped:") else Path(text)
-    if not target.exists() and text.startswith("scenarios/") and (SHIPPED / target.name).exists():
-        target = SHIPPED / target.name  # installed from a wheel: there is no scenarios folder
+    inside = SHIPPED / f"{target.name.removesuffix('.yml')}.yml"
+    if not target.exists() and str(target.parent) in (".", "scenarios") and inside.exists():
+        target = inside  # by its name alone; or installed from a wheel: there is no scenarios folder
     if target.is_dir():
         target = target / "raster.h5"
     if target.suffix in (".h5", ".part"):
