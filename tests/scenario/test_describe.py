@@ -3,15 +3,19 @@
 import json
 from types import SimpleNamespace
 
+import h5py
 import numpy as np
 import pytest
 
+from eventsnn import SpikeRaster
 from eventsnn.errors import DataError
+from eventsnn.files.raster_h5 import read_rasters, write_rasters
 from eventsnn.plot.curves import draw_over_time
 from eventsnn.scenario.describe import describe
 from eventsnn.scenario.progress import summary
-from eventsnn.scenario.run import STATE
+from eventsnn.scenario.run import STATE, run_scenario
 from eventsnn.scenario.text.find import find
+from tests.scenario.helpers import ROOT, resolved
 
 
 @pytest.mark.parametrize("name", ["net.pt", "net.json", "net.safetensors"])
@@ -34,6 +38,21 @@ def test_a_scenario_inside_the_package_is_found_by_its_name(tmp_path, monkeypatc
         assert find(name) == (text, name, folder)
     (tmp_path / "quickstart.yml").write_text("title: mine")
     assert find("quickstart.yml")[0] == "title: mine"
+
+
+def test_the_network_written_out_in_the_docs_runs(tmp_path):
+    text = (ROOT / "docs" / "scenarios.md").read_text("utf-8").partition("```yaml\n")[2].partition("```")[0]
+    assert run_scenario(resolved(text), tmp_path / "run").metrics["spikes"]
+
+
+def test_samples_lie_end_to_end_in_the_file_and_apart_when_read(tmp_path):
+    raster = SpikeRaster([1, 3, 0, 2], [0, 1, 1, 0], size=2, duration=4, dt_ms=0.5, offsets=[0, 2, 4])
+    write_rasters(tmp_path / "raster.h5", {"p": raster})
+    with h5py.File(tmp_path / "raster.h5") as file:
+        assert file["spikes/p/timestamps"][:].tolist() == [0.5, 1.5, 2.0, 3.0]
+        assert file["spikes/p/node_ids"][:].tolist() == [0, 1, 1, 0]
+        assert file["eventsnn/p/sample_offsets"][:].tolist() == [0, 2, 4]
+    assert read_rasters(tmp_path / "raster.h5")[0]["p"].sample(1).times_ms.tolist() == [0.0, 1.0]
 
 
 @pytest.mark.parametrize("last, scale", [(40.0, "linear"), (99.0, "linear"), (100.0, "log"), (500.0, "log")])
