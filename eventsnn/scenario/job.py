@@ -1,8 +1,10 @@
 """One run of a scenario: its file, its run folder, and what its stages have made so far."""
 
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from eventsnn import disk
 from eventsnn.ann.quantised import ternarised
 from eventsnn.scenario.provenance import file_sha256
 from eventsnn.scenario.rules.sections import data_specs
@@ -20,6 +22,8 @@ class Job:
         The run folder; None for a dry run, which leaves nothing.
     progress : callable
         Called with (stage, done, total).
+    sweep : Path or None
+        Folder of the runs beside this one, whose trained weights it may take over.
     results, digests, seconds, inputs : dict
         By stage (inputs: by file or data set): value, hash, wall time, SHA-256 of content.
     """
@@ -27,6 +31,7 @@ class Job:
     loaded: object
     folder: Path
     progress: object = lambda stage, done, total: None
+    sweep: Path = None
     results: dict = field(default_factory=dict)
     digests: dict = field(default_factory=dict)
     seconds: dict = field(default_factory=dict)
@@ -41,6 +46,17 @@ class Job:
     def own_folder(self, stage):
         """Where a stage keeps what it made; None where nothing is kept."""
         return None if self.folder is None else self.folder / "stages" / f"{stage}-{self.digests[stage][:12]}"
+
+    def adopt(self, stage, name):
+        """Take over a file that this stage, fed with the very same inputs, has made in another run of the sweep."""
+        own = self.own_folder(stage)
+        if self.sweep is None or (own / name).exists():
+            return
+        for made in sorted(self.sweep.glob(f"*/stages/{own.name}/{name}")):
+            own.mkdir(parents=True, exist_ok=True)
+            with disk.finished(own / name) as part:
+                shutil.copyfile(made, part)
+            return
 
     def load(self, spec):
         """Read samples once, however many stages use them."""

@@ -50,7 +50,7 @@ def default_folder(loaded):
     return Path("runs") / f"{loaded.name}-{loaded.sha256[:10]}"
 
 
-def run_scenario(loaded, out=None, *, resume=False, progress=None):
+def run_scenario(loaded, out=None, *, resume=False, progress=None, sweep=None):
     """Run a scenario.
 
     Parameters
@@ -62,6 +62,8 @@ def run_scenario(loaded, out=None, *, resume=False, progress=None):
         Go on with what an interrupted run has left there.
     progress : callable, optional
         Called with (stage, done, total).
+    sweep : str or Path, optional
+        Folder of run folders: weights that one of them has trained from the very same inputs are taken over.
 
     Returns
     -------
@@ -81,7 +83,7 @@ def run_scenario(loaded, out=None, *, resume=False, progress=None):
             return finished
         _write_state(folder, loaded, "running")
         try:
-            return _run(folder, loaded, progress or (lambda stage, done, total: None))
+            return _run(folder, loaded, progress or (lambda stage, done, total: None), sweep)
         except KeyboardInterrupt:
             _write_state(folder, loaded, "interrupted")
             raise
@@ -172,14 +174,14 @@ def _write_state(folder, loaded, status, error=None):
     results.write_json(folder / STATE, content)
 
 
-def _run(folder, loaded, progress):
+def _run(folder, loaded, progress, sweep):
     from eventsnn.scenario.ahead import look_ahead
     from eventsnn.scenario.job import Job
     from eventsnn.scenario.learn.learned import write_learned
     from eventsnn.scenario.stages import execute
 
     start = time.perf_counter()
-    job = Job(loaded, folder, progress)
+    job = Job(loaded, folder, progress, None if sweep is None else Path(sweep))
     if loaded.spec.train is not None or loaded.spec.learn is not None:
         look_ahead(job)  # what stops a late stage is known before hours of training
     execute(job)

@@ -101,6 +101,7 @@ def _train(job):
     graph = job.results.get("source")
     samples = job.load(job.spec.train.data)
     folder = job.own_folder("train")
+    job.adopt("train", "weights.h5")
     graph, curve = convert.train_graph(job.loaded, graph, samples, folder, job.ticker("train"))
     return {"graph": graph, "curve": curve, "weights": folder / "weights.h5"}
 

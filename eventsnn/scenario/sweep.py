@@ -122,7 +122,7 @@ def run_one(one, folder):
         finished or failed.
     """
     try:
-        run_scenario(load(one.scenario, one.overrides, one.smoke), Path(folder) / one.run, resume=True)
+        run_scenario(load(one.scenario, one.overrides, one.smoke), Path(folder) / one.run, resume=True, sweep=folder)
     except EventsnnError as error:
         _note(folder, one, str(error))
         return "failed"

@@ -1,5 +1,6 @@
-"""What the scenario tests share: the scenario files, a tiny data set and network, and a short way to make a scenario."""
+"""What the scenario tests share: the scenario files, a tiny data set and network, a short way to make a scenario, an executor."""
 
+from concurrent.futures import Executor, Future
 from pathlib import Path
 
 import numpy as np
@@ -36,3 +37,19 @@ def resolved(text, overrides=(), smoke=False, folder="."):
     """Check a scenario given as text; the file is called s.yml in messages."""
     data, lines = yaml.parse(text, "s.yml")
     return resolve(data, "s.yml", Path(folder), overrides, smoke, {p: f"s.yml:{n}" for p, n in lines.items()})
+
+
+class Here(Executor):
+    """Runs at once, in this process, and counts."""
+
+    def __init__(self):
+        self.count = 0
+
+    def submit(self, work, /, *given, **named):
+        self.count += 1
+        future = Future()
+        try:
+            future.set_result(work(*given, **named))
+        except BaseException as error:
+            future.set_exception(error)
+        return future

@@ -1,30 +1,14 @@
 """Sweeps: all combinations, one folder each, skipped when finished, kept with their error when failed."""
 
 import csv
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from eventsnn.errors import ScenarioError
 from eventsnn.scenario import sweep as sweeps
 from eventsnn.scenario.sweep_plan import values_of
-from tests.scenario.helpers import make_tiny
-
-
-class Here(Executor):
-    """Runs at once, in this process, and counts."""
-
-    def __init__(self):
-        self.count = 0
-
-    def submit(self, work, /, *given, **named):
-        self.count += 1
-        future = Future()
-        try:
-            future.set_result(work(*given, **named))
-        except BaseException as error:
-            future.set_exception(error)
-        return future
+from tests.scenario.helpers import Here, make_tiny
 
 
 @pytest.mark.parametrize(
