@@ -98,7 +98,6 @@ def test_errors_of_a_run_leave_no_final_name(tmp_path):
         ("encode={foo: {code: ttfs}}", ScenarioError, "encode.foo: unknown input, allowed input"),
         ("data.file=labels.npz", ScenarioError, "data: .*has the label 9, but 'output' decides between 3 classes"),
         ("data.file=wide.npz", ScenarioError, "encode: input input: has 16 channels, the given one has 9"),
-        ("measure={histograms: true, phases: 8}", ScenarioError, "measure.phases: counts steps"),
         ("encode.q=0.5", ScenarioError, "at most"),
     ],
 )
